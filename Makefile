@@ -1,0 +1,54 @@
+# Everything a fresh clone needs: Python 3.11 or newer, make, git. `make help` lists the commands.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp per lock file and project file: set-up runs again only when one of them changed.
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test check format lock clean
+
+help:  ## List the commands
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the locked dependencies into $(VENV) ..."
+	@if command -v uv >/dev/null 2>&1; then \
+		VIRTUAL_ENV=$(VENV) uv pip install --quiet --require-hashes --requirement requirements/dev.txt && \
+		VIRTUAL_ENV=$(VENV) uv pip install --quiet --no-deps --no-build-isolation --editable .; \
+	else \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	fi
+	@touch $@
+
+install: $(READY)  ## Set up .venv with the order-engine command
+	@echo "Ready: $(BIN)/order-engine --help"
+
+demo: $(READY)  ## Watch one order go through its whole life
+	@$(BIN)/order-engine demo
+
+dev: $(READY)  ## Run everything on this machine until Ctrl-C
+	@$(BIN)/order-engine dev
+
+test: $(READY) check  ## Static checks, then every test with coverage
+	@$(BIN)/python -m tests
+
+check: $(READY)  ## Static checks alone: ruff, mypy strict, import directions
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+format: $(READY)  ## Let ruff format and fix what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock:  ## Write the lock files anew from pyproject.toml (needs uv)
+	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements/run.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --extra test pyproject.toml --output-file requirements/dev.txt
+
+clean:  ## Remove the environment, caches and local state
+	rm -rf $(VENV) .order-engine .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

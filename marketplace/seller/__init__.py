@@ -1,0 +1,1 @@
+"""The Seller, as the engine sees it. The only package that knows VTEX's wire."""
