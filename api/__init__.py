@@ -1,0 +1,1 @@
+"""The HTTP front: thin routes that turn requests into workflow starts, updates and signals."""

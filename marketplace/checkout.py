@@ -9,7 +9,6 @@ from marketplace.orders import (
     LogisticsInfo,
     Model,
     OrderItem,
-    OrderRequest,
     Reason,
     ReasonCode,
     SellerDate,
@@ -86,45 +85,43 @@ class Simulation(Model):
     messages: list[Message] = []
 
 
-def find_problem(order: OrderRequest, simulation: Simulation, tolerance: float) -> Reason | None:
-    """Compare an order with what the Seller says now; None when it can be placed as it was asked.
+def find_problem(
+    items: list[OrderItem], shipping: list[LogisticsInfo], simulation: Simulation, tolerance: float
+) -> Reason | None:
+    """Compare an order's lines and chosen shipping with what the Seller says now; None when it can be placed so.
 
     `tolerance` is the share by which prices may differ, 0 for none. All lines with the first kind of problem found
     are named, in the order: availability and stock, price, SLA, shipping price.
     """
-    lines = list(zip(order.items, simulation.items, strict=True))
-    if texts := [text for asked, now in lines if (text := _stock_problem(asked, now))]:
-        return Reason(code=ReasonCode.OUT_OF_STOCK, message="; ".join(texts))
-    if texts := [text for asked, now in lines if (text := _price_problem(asked, now, tolerance))]:
-        return Reason(code=ReasonCode.PRICE_DIVERGENCE, message="; ".join(texts))
-    chosen = [(info, simulation.items[info.item_index]) for info in order.shipping_data.logistics_info]
-    if texts := [text for info, now in chosen if (text := _sla_problem(info, now))]:
-        return Reason(code=ReasonCode.SLA_UNAVAILABLE, message="; ".join(texts))
-    if texts := [text for info, now in chosen if (text := _shipping_problem(info, now, tolerance))]:
-        return Reason(code=ReasonCode.PRICE_DIVERGENCE, message="; ".join(texts))
+    lines = list(zip(items, simulation.items, strict=True))
+    chosen = [(info, simulation.items[info.item_index]) for info in shipping]
+    checks = (
+        (ReasonCode.OUT_OF_STOCK, [_stock_problem(asked, now) for asked, now in lines]),
+        (ReasonCode.PRICE_DIVERGENCE, [_price_problem(asked, now, tolerance) for asked, now in lines]),
+        (ReasonCode.SLA_UNAVAILABLE, [_sla_problem(info, now) for info, now in chosen]),
+        (ReasonCode.PRICE_DIVERGENCE, [_shipping_problem(info, now, tolerance) for info, now in chosen]),
+    )
+    for code, problems in checks:
+        if texts := [text for text in problems if text]:
+            return Reason(code=code, message="; ".join(texts))
     return None
 
 
-def with_promises(order: OrderRequest, simulation: Simulation) -> OrderRequest:
+def with_promises(shipping: list[LogisticsInfo], simulation: Simulation) -> list[LogisticsInfo]:
     """Fill what VTEX needs beside the chosen SLA (lock time, estimate, channel) from the simulation, where left out."""
-    infos = []
-    for info in order.shipping_data.logistics_info:
-        sla = chosen_sla(info, simulation.items[info.item_index])
-        if sla is None:
-            infos.append(info)
-            continue
-        infos.append(
-            info.model_copy(
-                update={
-                    "selected_sla": sla.id,
-                    "lock_ttl": info.lock_ttl or sla.lock_ttl,
-                    "shipping_estimate": info.shipping_estimate or sla.shipping_estimate,
-                    "selected_delivery_channel": info.selected_delivery_channel or sla.delivery_channel,
-                }
-            )
-        )
-    shipping = order.shipping_data.model_copy(update={"logistics_info": infos})
-    return order.model_copy(update={"shipping_data": shipping})
+    return [_with_promise(info, chosen_sla(info, simulation.items[info.item_index])) for info in shipping]
+
+
+def _with_promise(info: LogisticsInfo, sla: Sla | None) -> LogisticsInfo:
+    if sla is None:
+        return info
+    promise = {
+        "selected_sla": sla.id,
+        "lock_ttl": info.lock_ttl or sla.lock_ttl,
+        "shipping_estimate": info.shipping_estimate or sla.shipping_estimate,
+        "selected_delivery_channel": info.selected_delivery_channel or sla.delivery_channel,
+    }
+    return info.model_copy(update=promise)
 
 
 def chosen_sla(info: LogisticsInfo, now: SimulatedItem) -> Sla | None:

@@ -1,6 +1,7 @@
 """What can go wrong with a Seller, as a tree with a leaf for each decision the caller must take.
 
     EngineError
+    +-- UnknownSeller               no Seller of that account is configured
     +-- SellerError                 the Seller's answer was not the one hoped for
         +-- SellerUnavailable       nothing happened there: try again
         |   +-- SellerRateLimited   the same, not before `retry_after` seconds
@@ -43,6 +44,8 @@ class Cause(StrEnum):
     SLA_UNAVAILABLE = "sla-unavailable"
     ALREADY_CANCELED = "canceled-by-seller"
     NOT_FOUND = "seller-order-unknown"
+    MISMATCH = "seller-order-mismatch"
+    """Another order than ours lies at the Seller under our id."""
     OTHER = "seller-refused"
 
 
@@ -72,6 +75,14 @@ class EngineError(Exception):
     """Base of every error of this library."""
 
 
+class UnknownSeller(EngineError):  # noqa: N818 - the tree reads better in plain words
+    """No Seller with this account name is in the sellers file."""
+
+    def __init__(self, account: str) -> None:
+        super().__init__(f"no Seller {account!r} is configured")
+        self.account = account
+
+
 class SellerError(EngineError):
     """A Seller call did not give the answer hoped for; see `failure` and the subclass for what to do."""
 
@@ -80,7 +91,7 @@ class SellerError(EngineError):
         self.failure = failure
 
 
-class SellerUnavailable(SellerError):  # noqa: N818 - the tree reads better in plain words
+class SellerUnavailable(SellerError):  # noqa: N818
     """Nothing happened at the Seller: not reached, or it said that it cannot now. Try again."""
 
 

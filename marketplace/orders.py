@@ -99,7 +99,7 @@ def _error(kind: str, message: str, **context: Any) -> PydanticCustomError:
     return PydanticCustomError(kind, message, context or None)
 
 
-# --- the storefront's request -------------------------------------------------------------------------------------
+# --- the storefront's request ---
 
 
 class CartItem(Model):
@@ -279,7 +279,7 @@ class ResumeRequest(Model):
     note: Annotated[str, StringConstraints(max_length=500)] = ""
 
 
-# --- the Seller's reports -----------------------------------------------------------------------------------------
+# --- the Seller's reports ---
 
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
@@ -350,7 +350,23 @@ class TrackingEvent(Model):
     date: SellerDate = None
 
 
-# --- the order as it is answered ----------------------------------------------------------------------------------
+class SellerOrderPhase(StrEnum):
+    """VTEX's many order states, brought to what the engine needs to know."""
+
+    PLACED = "placed"
+    """The Seller has it and waits for our dispatch authorization."""
+    HELD = "held"
+    """The Seller's person must approve a price divergence first."""
+    AUTHORIZED = "authorized"
+    """Dispatch is authorized; anything from there up to, not including, invoiced."""
+    INVOICED = "invoiced"
+    CANCELING = "canceling"
+    """A cancellation was asked for and is not decided, or is under way."""
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+
+
+# --- the order as it is answered ---
 
 
 class Reason(Model):

@@ -1,0 +1,1 @@
+"""Deterministic code only: what happens to an order, in which order, and who is asked."""

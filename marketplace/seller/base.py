@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from marketplace.checkout import Simulation
-from marketplace.orders import CartItem, OrderRequest
+from marketplace.orders import CartItem, OrderRequest, SellerOrderPhase
 
 
 class SellerConfig(BaseModel):
@@ -84,22 +84,6 @@ class CancelState(StrEnum):
 class CancelAnswer(BaseModel):
     state: CancelState
     receipt: str | None = None
-
-
-class SellerOrderPhase(StrEnum):
-    """VTEX's many order states, brought to what the engine needs to know."""
-
-    PLACED = "placed"
-    """The Seller has it and waits for our dispatch authorization."""
-    HELD = "held"
-    """The Seller's person must approve a price divergence first."""
-    AUTHORIZED = "authorized"
-    """Dispatch is authorized; anything from there up to, not including, invoiced."""
-    INVOICED = "invoiced"
-    CANCELING = "canceling"
-    """A cancellation was asked for and is not decided, or is under way."""
-    CANCELED = "canceled"
-    UNKNOWN = "unknown"
 
 
 class SellerOrder(BaseModel):

@@ -1,0 +1,200 @@
+"""The order's five questions to its Seller, as activities.
+
+Each raises an ApplicationError of type SELLER_FAILURE that carries the facts; it is retryable when the same call may
+pass later, and waits as long as the Seller asked for. What a lost answer left open is settled here, by reading the
+order at the Seller: a repeat that the Seller refuses because the first try had worked is a success.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from marketplace.checkout import find_problem, with_promises
+from marketplace.errors import (
+    Cause,
+    SellerAlreadyDone,
+    SellerError,
+    SellerFailure,
+    SellerRefused,
+    UnknownSeller,
+    Verdict,
+)
+from marketplace.orders import CartItem, SellerOrderPhase
+from marketplace.seller.base import CancelState, Cart, OrderRef, Placement, PlacementRequest, Seller, SellerOrder
+from workflows.messages import (
+    CancelResult,
+    CartCheck,
+    CheckedCart,
+    Done,
+    FoundOrder,
+    PlaceCall,
+    PlacedOrder,
+    SellerOrderCall,
+)
+from workflows.policies import (
+    AUTHORIZE_DISPATCH,
+    CANCEL_ORDER,
+    CHECK_CART,
+    HEARTBEAT_EVERY,
+    PLACE_ORDER,
+    READ_ORDER,
+    SELLER_FAILURE,
+)
+
+Endpoint = Callable[[str, str], str]
+"""From Seller and marketplaceOrderId to the order's marketplaceServicesEndpoint."""
+
+
+class SellerActivities:
+    """Ask the Sellers. `seller_of` finds the client of an account, `endpoint` mints callback addresses.
+
+    Addresses are minted here and not in the workflow, so that no token is ever part of an order's history.
+    """
+
+    def __init__(self, seller_of: Callable[[str], Seller], endpoint: Endpoint) -> None:
+        self._seller_of = seller_of
+        self._endpoint = endpoint
+
+    @property
+    def all(self) -> list[Callable[..., Awaitable[Any]]]:
+        """The activities to register with a worker."""
+        return [self.check_cart, self.place_order, self.authorize_dispatch, self.cancel_order, self.read_order]
+
+    @activity.defn(name=CHECK_CART.name)
+    async def check_cart(self, call: CartCheck) -> CheckedCart:
+        """Simulate the order's cart and compare; the answer is small, whatever the Seller's is."""
+        async with _asking():
+            cart = Cart(
+                items=[CartItem(id=item.id, quantity=item.quantity) for item in call.items],
+                postal_code=call.postal_code,
+                country=call.country,
+            )
+            simulation = await self._seller_of(call.seller).simulate(cart)
+        problem = find_problem(call.items, call.shipping, simulation, call.price_tolerance)
+        if problem is not None:
+            return CheckedCart(problem=problem)
+        return CheckedCart(shipping=with_promises(call.shipping, simulation))
+
+    @activity.defn(name=PLACE_ORDER.name)
+    async def place_order(self, call: PlaceCall) -> PlacedOrder:
+        """Place the order; of one that an earlier try has placed, recover the Seller's id."""
+        order = call.request
+        request = PlacementRequest(
+            order=order,
+            marketplace_services_endpoint=self._endpoint(order.seller, order.marketplace_order_id),
+            prices_may_diverge=call.prices_may_diverge,
+        )
+        async with _asking():
+            seller = self._seller_of(order.seller)
+            try:
+                placement = await seller.place(request)
+            except SellerAlreadyDone as repeat:
+                ref = OrderRef(marketplace_order_id=order.marketplace_order_id)
+                placement = await _recovered(seller, ref, order.marketplace_payment_value, repeat.failure)
+        return PlacedOrder(order_id=placement.order_id, notes=placement.divergences)
+
+    @activity.defn(name=AUTHORIZE_DISPATCH.name)
+    async def authorize_dispatch(self, call: SellerOrderCall) -> Done:
+        """Authorize dispatch; a refusal because it is authorized already is a success."""
+        async with _asking():
+            seller, ref = self._seller_of(call.seller), _ref(call)
+            try:
+                return Done(receipt=(await seller.authorize_dispatch(ref)).receipt)
+            except (SellerRefused, SellerAlreadyDone) as refusal:
+                phase = (await _read(seller, ref, call.value)).phase
+                if phase in {SellerOrderPhase.AUTHORIZED, SellerOrderPhase.INVOICED}:
+                    return Done()
+                if phase is SellerOrderPhase.CANCELED:
+                    raise _as_canceled(refusal) from refusal
+                if phase is SellerOrderPhase.HELD:
+                    # The Seller's person must approve a price divergence; that takes hours, not seconds.
+                    raise _again_later(refusal, "waits for the Seller's manual price approval") from refusal
+                raise
+
+    @activity.defn(name=CANCEL_ORDER.name)
+    async def cancel_order(self, call: SellerOrderCall) -> CancelResult:
+        """Ask to cancel; a refusal because it is canceled already is a success."""
+        async with _asking():
+            seller, ref = self._seller_of(call.seller), _ref(call)
+            try:
+                answer = await seller.cancel(ref, call.reason, requested_by_user=call.requested_by_user)
+            except (SellerRefused, SellerAlreadyDone):
+                phase = (await _read(seller, ref, call.value)).phase
+                if phase is SellerOrderPhase.CANCELED:
+                    return CancelResult(confirmed=True)
+                if phase is SellerOrderPhase.CANCELING:
+                    return CancelResult(confirmed=False)
+                raise
+        return CancelResult(confirmed=answer.state is CancelState.CONFIRMED)
+
+    @activity.defn(name=READ_ORDER.name)
+    async def read_order(self, call: SellerOrderCall) -> FoundOrder:
+        """Read the order as the Seller has it now."""
+        async with _asking():
+            found = await _read(self._seller_of(call.seller), _ref(call), call.value)
+        return FoundOrder(order_id=found.order_id, phase=found.phase, status=found.status)
+
+
+def _ref(call: SellerOrderCall) -> OrderRef:
+    return OrderRef(marketplace_order_id=call.marketplace_order_id, order_id=call.order_id)
+
+
+async def _recovered(seller: Seller, ref: OrderRef, value: int, repeat: SellerFailure) -> Placement:
+    """The placement that an earlier try made: its answer was lost, or the worker died with it."""
+    found = await _read(seller, ref, value)
+    if found.phase is SellerOrderPhase.CANCELED:
+        raise _as_canceled(SellerAlreadyDone(repeat))
+    return Placement(order_id=found.order_id, divergences=["placed by an earlier try whose answer was lost"])
+
+
+async def _read(seller: Seller, ref: OrderRef, value: int) -> SellerOrder:
+    found = await seller.read(ref)
+    other_id = found.marketplace_order_id not in {None, ref.marketplace_order_id}
+    if other_id or found.value not in {None, value}:
+        text = f"order {found.order_id} at the Seller is not this one: its value is {found.value} cents"
+        raise SellerRefused(SellerFailure(verdict=Verdict.REFUSED, cause=Cause.MISMATCH, message=text))
+    return found
+
+
+def _as_canceled(error: SellerError) -> SellerRefused:
+    update = {"verdict": Verdict.REFUSED, "cause": Cause.ALREADY_CANCELED}
+    return SellerRefused(error.failure.model_copy(update=update))
+
+
+def _again_later(error: SellerError, why: str) -> SellerError:
+    update = {"verdict": Verdict.RETRY, "message": why, "retry_after": 600.0}
+    return SellerError(error.failure.model_copy(update=update))
+
+
+@asynccontextmanager
+async def _asking() -> AsyncIterator[None]:
+    """Heartbeat while the Seller is asked, and turn its errors into what Temporal understands."""
+    beating = asyncio.create_task(_heartbeat())
+    try:
+        yield
+    except (SellerError, UnknownSeller) as error:
+        unknown = SellerFailure(verdict=Verdict.MISCONFIGURED, message=str(error))
+        failure = error.failure if isinstance(error, SellerError) else unknown
+        raise ApplicationError(
+            str(failure),
+            failure,
+            type=SELLER_FAILURE,
+            non_retryable=not failure.verdict.may_pass,
+            next_retry_delay=timedelta(seconds=failure.retry_after) if failure.retry_after else None,
+        ) from None
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+async def _heartbeat() -> None:
+    # A killed worker is noticed by the missing beat; short calls end before the first one and cost nothing.
+    while True:
+        await asyncio.sleep(HEARTBEAT_EVERY.total_seconds())
+        activity.heartbeat()

@@ -1,0 +1,125 @@
+"""The API's application and process."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from importlib.metadata import version
+
+import uvicorn
+from fastapi import Depends, FastAPI
+from prometheus_fastapi_instrumentator import Instrumentator
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from api import docs, problems
+from api.deps import Services, operator
+from api.desk import OrderDesk
+from api.middleware import BodyLimit, OneSlash
+from api.routes import callbacks, carts, health, orders
+from api.routes.carts import CART_TIMEOUT
+from marketplace.errors import EngineError
+from marketplace.security import ApiKeys, CallbackTokens
+from marketplace.seller.base import SellerConfig
+from marketplace.seller.client import SellerPool, Timeouts
+from marketplace.settings import Settings, check_api_safety, load_sellers, load_settings, secret_keys
+from marketplace.store.base import OrderStore, StoreUnavailable
+from marketplace.store.sql import open_store
+from marketplace.telemetry import configure_logging, get_logger
+from marketplace.temporal import connect
+
+_CHECK_TIMEOUT = timedelta(seconds=2)
+
+
+def create_app(settings: Settings, sellers: dict[str, SellerConfig], client: Client, store: OrderStore) -> FastAPI:
+    """Put together the API over a Temporal client and a store, which stay the caller's to close."""
+    pool = SellerPool(sellers, Timeouts(read=CART_TIMEOUT, total=CART_TIMEOUT))
+
+    async def ready() -> dict[str, str]:
+        temporal, database = await asyncio.gather(_check_temporal(client), _check_store(store))
+        return {"temporal": temporal, "database": database}
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await pool.aclose()
+
+    app = FastAPI(
+        title="Marketplace order engine",
+        version=version("marketplace-order-engine"),
+        description="Orders of an own marketplace, placed and followed with Sellers on VTEX. Cents, and UTC.",
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.services = Services(
+        desk=OrderDesk(client, store, settings, sellers),
+        sellers=sellers,
+        pool=pool,
+        keys=ApiKeys(settings.storefront_keys, settings.operator_keys),
+        tokens=CallbackTokens(secret_keys(settings)),
+        ready=ready,
+    )
+    problems.install(app)
+    docs.install(app)
+    for router in (carts.router, orders.router, orders.operators, callbacks.router, health.router):
+        app.include_router(router)
+    # Route templates are the label, not paths: paths hold order ids, and tokens.
+    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(
+        app, tags=["Operator"], dependencies=[Depends(operator)]
+    )
+    app.add_middleware(OneSlash)
+    app.add_middleware(BodyLimit)
+    return app
+
+
+async def _check_temporal(client: Client) -> str:
+    try:
+        await client.service_client.check_health(timeout=_CHECK_TIMEOUT)
+    except (RPCError, RuntimeError) as error:
+        return f"cannot be reached: {str(error).splitlines()[0][:200]}"
+    return "ok"
+
+
+async def _check_store(store: OrderStore) -> str:
+    try:
+        await store.ping()
+    except StoreUnavailable as error:
+        return str(error)
+    return "ok"
+
+
+async def serve(settings: Settings) -> None:
+    """Run the API until SIGTERM or SIGINT."""
+    check_api_safety(settings)
+    sellers = load_sellers(settings)
+    # The server may come later than the API: requests get 503 until then.
+    client = await connect(settings, lazy=True)
+    store = await open_store(settings)
+    app = create_app(settings, sellers, client, store)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+    )
+    get_logger("api").info("api listens", url=f"http://{settings.host}:{settings.port}", sellers=sorted(sellers))
+    try:
+        await uvicorn.Server(config).serve()
+    finally:
+        await store.aclose()
+
+
+def main() -> int:
+    """Entry point of the API process; the exit code."""
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_format)
+        asyncio.run(serve(settings))
+    except EngineError as error:
+        sys.stderr.write(f"api: {error}\n")
+        return 1
+    return 0

@@ -1,0 +1,432 @@
+"""The order desk: what may be done with orders, between HTTP or a terminal and Temporal with the order record.
+
+An order that lives is asked through Temporal, so that its workflow decides. One that has closed, perhaps beyond
+Temporal's retention, is answered from the record, by the same rules (`marketplace.rules`).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+    WorkflowUpdateStage,
+)
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from marketplace.errors import EngineError
+from marketplace.orders import (
+    Action,
+    CancelRequest,
+    Model,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    PaymentReport,
+    ReasonCode,
+)
+from marketplace.rules import cancel_conflict, has_open_invoice, payment_conflict, seller_cancel_conflict
+from marketplace.seller.base import SellerConfig
+from marketplace.settings import Settings
+from marketplace.store.base import OrderPage, OrderRecord, OrderStore
+from workflows.messages import (
+    CancelAnswer,
+    CancelOutcome,
+    OperatorNote,
+    OrderAnswer,
+    OrderInput,
+    OrderPolicy,
+    SellerCancelReport,
+    SellerReport,
+    Submission,
+)
+from workflows.order_state import new_order, to_order
+from workflows.policies import (
+    CONFLICT,
+    MARKETPLACE_ORDER_ID,
+    NEEDS_ATTENTION,
+    ORDER_STATUS,
+    ORDER_WORKFLOW,
+    SELLER,
+    order_workflow_id,
+)
+
+Result = TypeVar("Result")
+
+RPC_TIMEOUT = timedelta(seconds=5)
+WORKER_WAIT = 5.0
+"""Seconds given to a worker to take an update before it is left as a signal."""
+_UNSETTLED = {OrderStatus.SIMULATING, OrderStatus.PLACING}
+_DIGEST = "digest"
+
+
+class OrderUnknown(EngineError):  # noqa: N818 - these name what is the matter
+    """No order has this id."""
+
+
+class SellerUnknown(EngineError):  # noqa: N818
+    """No Seller of this name is configured."""
+
+
+class OrderConflict(EngineError):  # noqa: N818
+    """The order does not allow this, or not any more; the text says why and what to do."""
+
+
+class TemporalAway(EngineError):  # noqa: N818
+    """Temporal cannot be reached: nothing is durable, so nothing was promised."""
+
+
+class NoWorker(EngineError):  # noqa: N818
+    """Temporal is there, but no worker has answered in time."""
+
+
+class Outcome(StrEnum):
+    """How far a request has come."""
+
+    CREATED = "created"
+    DONE = "done"
+    ACCEPTED = "accepted"
+    """Durable, not decided: the Seller or a worker has not answered yet."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    order: Order
+    outcome: Outcome
+
+
+class OrderDesk:
+    """Everything that storefronts, Sellers and operators may do with orders.
+
+    Every method may raise TemporalAway, and `marketplace.store.base.StoreUnavailable`.
+    """
+
+    def __init__(
+        self, client: Client, store: OrderStore, settings: Settings, sellers: Mapping[str, SellerConfig]
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._settings = settings
+        self._sellers = sellers
+
+    # --- the storefront ---
+
+    async def submit(self, request: OrderRequest, wait: float) -> Answer:
+        """Take an order once: CREATED for the post that started it, DONE for repeats, ACCEPTED after `wait` seconds.
+
+        Raises SellerUnknown, and OrderConflict when the id belongs to an order with other content.
+        """
+        seller = self._sellers.get(request.seller)
+        if seller is None:
+            known = ", ".join(sorted(self._sellers))
+            raise SellerUnknown(f"seller {request.seller} is not configured; configured: {known}")
+        digest = request.digest()
+        record = await self._store.get(request.marketplace_order_id)
+        if record is not None:
+            _check_same(record.digest == digest and record.order.seller == request.seller)
+            if record.order.status not in _UNSETTLED:
+                return Answer(record.order, Outcome.DONE)
+        start = self._start(request, seller, digest)
+        try:
+            async with asyncio.timeout(wait), _temporal():
+                submission: Submission = await self._client.execute_update_with_start_workflow(
+                    "await_placement",
+                    start_workflow_operation=start.operation(),
+                    id="placement",
+                    result_type=Submission,
+                    rpc_timeout=timedelta(seconds=max(wait, 1.0)),
+                )
+        except (TimeoutError, NoWorker):
+            return await self._accepted(request, start)
+        _check_same(submission.digest == digest)
+        reason = submission.order.reason
+        if reason is not None and reason.code is ReasonCode.DUPLICATE_ORDER_ID:
+            raise OrderConflict(reason.message)
+        first = submission.submission_id == start.submission_id
+        return Answer(submission.order, Outcome.CREATED if first else Outcome.DONE)
+
+    async def find(self, marketplace_order_id: str) -> Order:
+        """The order, from its record; of one that no worker has touched yet, from what started it.
+
+        Raises OrderUnknown.
+        """
+        record = await self._store.get(marketplace_order_id)
+        if record is not None:
+            return record.order
+        for seller in self._sellers:
+            order = await self._just_started(seller, marketplace_order_id)
+            if order is not None:
+                return order
+        raise OrderUnknown(f"no order has the id {marketplace_order_id}")
+
+    async def page(
+        self,
+        status: OrderStatus | None = None,
+        seller: str | None = None,
+        needs_attention: bool | None = None,  # noqa: FBT001 - a filter like the others
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> OrderPage:
+        """A page of orders, newest first. Raises BadCursor."""
+        return await self._store.list(status, seller, needs_attention, limit, cursor)
+
+    async def report_payment(self, marketplace_order_id: str, report: PaymentReport) -> Answer:
+        """Tell an order how its payment ended. Raises OrderUnknown and OrderConflict."""
+        handle = await self._handle(marketplace_order_id)
+        try:
+            # The same report has the same update id: Temporal answers a repeat without asking the workflow.
+            update_id = f"payment-{report.status}-{report.transaction_id}"
+            answer = await self._update(handle, "payment", report, OrderAnswer, update_id=update_id)
+        except NoWorker:
+            await self._signal(handle, "payment_reported", report)
+            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
+        except _Late:
+            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
+        except _Closed:
+            record = await self._record(marketplace_order_id)
+            _check(payment_conflict(record.order.status, record.payment, report))
+            return Answer(record.order, Outcome.DONE)
+        return Answer(await self._newest(answer), Outcome.DONE)
+
+    async def cancel(self, marketplace_order_id: str, request: CancelRequest) -> Answer:
+        """Ask to cancel: DONE when canceled, ACCEPTED while the Seller decides or no worker is there.
+
+        Raises OrderUnknown, and OrderConflict when it is not possible any more.
+        """
+        handle = await self._handle(marketplace_order_id)
+        try:
+            answer = await self._update(handle, "cancel", request, CancelAnswer)
+        except NoWorker:
+            await self._signal(handle, "cancel_requested", request)
+        except _Late:
+            pass
+        except _Closed:
+            record = await self._record(marketplace_order_id)
+            _check(cancel_conflict(record.order.status, has_open_invoice=has_open_invoice(record.order.invoices)))
+            return Answer(record.order, Outcome.DONE)
+        else:
+            done = answer.outcome is CancelOutcome.CANCELED
+            return Answer(answer.order, Outcome.DONE if done else Outcome.ACCEPTED)
+        return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
+
+    # --- operators ---
+
+    async def resume(self, marketplace_order_id: str, action: Action, note: str) -> Order:
+        """Say retry or abort to a parked order. Raises OrderUnknown, OrderConflict and NoWorker."""
+        handle = await self._handle(marketplace_order_id)
+        try:
+            answer = await self._update(handle, str(action), OperatorNote(note=note), OrderAnswer)
+        except _Late:
+            return await self.find(marketplace_order_id)
+        except _Closed:
+            record = await self._record(marketplace_order_id)
+            raise OrderConflict(f"the order has ended as {record.order.status}; nothing is left to {action}") from None
+        return answer.order
+
+    # --- Sellers ---
+
+    async def record_of(self, marketplace_order_id: str) -> OrderRecord | None:
+        """What is recorded of an order, None before its workflow has first run."""
+        return await self._store.get(marketplace_order_id)
+
+    async def take_report(self, seller: str, marketplace_order_id: str, signal: str, report: SellerReport) -> None:
+        """Make a Seller's report durable. Returns when it is, or was before.
+
+        Raises OrderUnknown, and OrderConflict when the order has ended and takes no more of it.
+        """
+        handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
+        try:
+            if isinstance(report, SellerCancelReport):
+                await self._take_cancel(handle, report)
+            else:
+                await self._signal(handle, signal, report)
+        except _Closed:
+            record = await self._record(marketplace_order_id)
+            self._check_closed(record, report)
+
+    async def _take_cancel(self, handle: WorkflowHandle[Any, Any], report: SellerCancelReport) -> None:
+        try:
+            await self._update(handle, "seller_cancel", report, OrderAnswer)
+        except NoWorker:
+            await self._signal(handle, "seller_cancel_reported", report)
+        except _Late:
+            pass  # taken by the workflow; only the record is behind
+
+    @staticmethod
+    def _check_closed(record: OrderRecord, report: SellerReport) -> None:
+        if report.event_id in record.event_ids:
+            return
+        order = record.order
+        if isinstance(report, SellerCancelReport):
+            _check(seller_cancel_conflict(order.status, has_open_invoice=has_open_invoice(order.invoices)))
+        else:
+            raise OrderConflict(f"the order has ended as {order.status} and takes no more reports")
+
+    # --- how Temporal is asked ---
+
+    def _start(self, request: OrderRequest, seller: SellerConfig, digest: str) -> "_Start":
+        settings = self._settings
+        policy = OrderPolicy(
+            payment_deadline=settings.payment_deadline,
+            return_window=settings.return_window,
+            price_tolerance=seller.price_tolerance,
+            seller_attempts=settings.seller_attempts,
+            seller_backoff=settings.seller_backoff,
+            cancel_check=settings.cancel_check,
+        )
+        order = OrderInput(request=request, policy=policy, submission_id=uuid4().hex)
+        return _Start(order=order, task_queue=settings.task_queue, digest=digest)
+
+    async def _accepted(self, request: OrderRequest, start: "_Start") -> Answer:
+        """Nobody has answered in time: make sure the order is durable, and that it is this order."""
+        async with _temporal():
+            handle = await self._client.start_workflow(
+                ORDER_WORKFLOW, start.order, **start.options(), rpc_timeout=RPC_TIMEOUT
+            )
+            memo = await (await handle.describe(rpc_timeout=RPC_TIMEOUT)).memo()
+        _check_same(memo.get(_DIGEST) == start.digest)
+        return Answer(await self.find(request.marketplace_order_id), Outcome.ACCEPTED)
+
+    async def _just_started(self, seller: str, marketplace_order_id: str) -> Order | None:
+        handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
+        try:
+            async with _temporal():
+                async for event in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
+                    payloads = event.workflow_execution_started_event_attributes.input.payloads
+                    [order] = await self._client.data_converter.decode(payloads, [OrderInput])
+                    return to_order(new_order(order.request, event.event_time.ToDatetime(tzinfo=UTC)))
+        except _Closed:
+            pass
+        return None
+
+    async def _handle(self, marketplace_order_id: str) -> WorkflowHandle[Any, Any]:
+        order = await self.find(marketplace_order_id)
+        return self._client.get_workflow_handle(order_workflow_id(order.seller, marketplace_order_id))
+
+    async def _record(self, marketplace_order_id: str) -> OrderRecord:
+        record = await self._store.get(marketplace_order_id)
+        if record is None:
+            raise OrderUnknown(f"no order has the id {marketplace_order_id}")
+        return record
+
+    async def _newest(self, answer: OrderAnswer) -> Order:
+        """The order as answered, or as recorded since: a repeated update id answers what was true at first."""
+        record = await self._store.get(answer.order.marketplace_order_id)
+        return record.order if record is not None and record.version > answer.version else answer.order
+
+    async def _update(
+        self,
+        handle: WorkflowHandle[Any, Any],
+        name: str,
+        argument: Model,
+        result: type[Result],
+        update_id: str | None = None,
+    ) -> Result:
+        """Ask a workflow. Raises NoWorker when none took it, _Late when one took it and has not answered."""
+        accepted = False
+        try:
+            async with asyncio.timeout(WORKER_WAIT), _temporal():
+                update = await handle.start_update(
+                    name,
+                    argument,
+                    wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+                    id=update_id,
+                    result_type=result,
+                    rpc_timeout=timedelta(seconds=WORKER_WAIT),
+                )
+                accepted = True
+                answer: Result = await update.result()
+        except (TimeoutError, NoWorker):
+            if accepted:
+                raise _Late from None
+            raise NoWorker("no worker has answered; it will be done when one is back") from None
+        return answer
+
+    async def _signal(self, handle: WorkflowHandle[Any, Any], name: str, report: Model) -> None:
+        async with _temporal():
+            await handle.signal(name, report, rpc_timeout=RPC_TIMEOUT)
+
+
+class _Closed(Exception):  # noqa: N818
+    """The workflow has closed, or is not known to Temporal (any more)."""
+
+
+class _Late(EngineError):  # noqa: N818
+    """A worker has taken the update but not finished it in time."""
+
+
+@dataclass(frozen=True)
+class _Start:
+    order: OrderInput
+    task_queue: str
+    digest: str
+
+    @property
+    def submission_id(self) -> str:
+        return self.order.submission_id
+
+    def options(self) -> dict[str, Any]:
+        request = self.order.request
+        attributes: list[SearchAttributePair[Any]] = [
+            SearchAttributePair(SELLER, request.seller),
+            SearchAttributePair(MARKETPLACE_ORDER_ID, request.marketplace_order_id),
+            SearchAttributePair(ORDER_STATUS, OrderStatus.SIMULATING),
+            SearchAttributePair(NEEDS_ATTENTION, value=False),
+        ]
+        return {
+            "id": order_workflow_id(request.seller, request.marketplace_order_id),
+            "task_queue": self.task_queue,
+            # One order for one id, for ever: a second run would be a second placement.
+            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
+            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            "search_attributes": TypedSearchAttributes(attributes),
+            "memo": {_DIGEST: self.digest},
+            "static_summary": f"order {request.marketplace_order_id} at {request.seller}",
+        }
+
+    def operation(self) -> WithStartWorkflowOperation[Any, Any]:
+        return WithStartWorkflowOperation(ORDER_WORKFLOW, self.order, **self.options())
+
+
+@asynccontextmanager
+async def _temporal() -> AsyncIterator[None]:
+    """Tell Temporal's errors by what a caller must do."""
+    try:
+        yield
+    except WorkflowUpdateRPCTimeoutOrCancelledError:
+        raise NoWorker("no worker has answered") from None
+    except WorkflowUpdateFailedError as error:
+        cause = error.cause
+        if isinstance(cause, ApplicationError) and cause.type == CONFLICT:
+            raise OrderConflict(cause.message) from None
+        raise
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise _Closed from None
+        raise TemporalAway(f"Temporal cannot be reached ({error.status.name})") from None
+
+
+def _check(conflict: str | None) -> None:
+    if conflict:
+        raise OrderConflict(conflict)
+
+
+def _check_same(same: bool) -> None:  # noqa: FBT001
+    if not same:
+        raise OrderConflict("an order with this marketplaceOrderId and other content exists; use a new id")

@@ -1,0 +1,142 @@
+"""Errors as RFC 9457 problem details: every answer that is not a success says what is wrong and what to do."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from marketplace.store.base import StoreUnavailable
+from marketplace.telemetry import get_logger
+
+MEDIA_TYPE = "application/problem+json"
+
+_TITLES = {
+    400: "Malformed request",
+    401: "Key missing or unknown",
+    403: "Key not allowed here",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict with the order's state",
+    413: "Body too large",
+    422: "Invalid request",
+    500: "Internal error",
+    502: "Seller failed",
+    503: "Temporarily unavailable",
+    504: "Seller too late",
+}
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong: a JSON pointer into the body (or query), and how to mend it."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[FieldError] | None = None
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+    """Ends a request with a problem. `kind` is a stable word, part of the problem's `type`."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str | None = None,
+        errors: Sequence[FieldError] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.errors = errors
+        self.headers = headers
+
+
+def unavailable(what: str, retry_after: int = 5) -> Problem:
+    """A 503: something the engine needs is away; nothing was changed, the same request may be sent again."""
+    return Problem(503, f"{what}; send the same request again", headers={"Retry-After": str(retry_after)})
+
+
+def render(problem: Problem, request: Request) -> Response:
+    """Write a problem as an answer."""
+    body: dict[str, Any] = {
+        "type": f"urn:order-engine:problem:{problem.kind}" if problem.kind else "about:blank",
+        "title": _TITLES.get(problem.status, "Error"),
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": _instance(request),
+    }
+    if problem.errors is not None:
+        body["errors"] = [error.model_dump() for error in problem.errors]
+    # ASCII escapes: a client may have sent half a surrogate pair as a field name, and UTF-8 cannot hold it.
+    content = json.dumps(body, ensure_ascii=True).encode()
+    return Response(content, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+
+
+def field_errors(error: ValidationError | RequestValidationError, root: Sequence[str] = ()) -> list[FieldError]:
+    """Translate pydantic's findings. Values that were sent are not repeated: they may be personal."""
+    found = []
+    for one in error.errors():
+        pointer = "".join(f"/{_escape(part)}" for part in [*root, *one["loc"]] if part != "body")
+        text = one["msg"]
+        if one["type"] == "extra_forbidden":
+            text = "unknown field: remove it or correct its spelling"
+        elif one["type"] == "missing":
+            text = "required: add this field"
+        found.append(FieldError(pointer=pointer, detail=text[:300]))
+    return found
+
+
+def _escape(part: int | str) -> str:
+    return str(part)[:200].replace("~", "~0").replace("/", "~1")
+
+
+def _instance(request: Request) -> str:
+    # The path below /callbacks holds the order's token; a problem may be logged by whoever receives it.
+    path = request.url.path
+    return "/callbacks" if path.startswith("/callbacks/") else path[:500]
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of an app a problem."""
+    log = get_logger("api")
+
+    @app.exception_handler(Problem)
+    async def _problem(request: Request, error: Problem) -> Response:
+        return render(error, request)
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:  # noqa: PLR2004
+            return render(Problem(404, "no such address; /docs lists them"), request)
+        return render(Problem(error.status_code, str(error.detail), headers=error.headers), request)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
+        return render(Problem(422, "a parameter is invalid", errors=field_errors(error)), request)
+
+    @app.exception_handler(StoreUnavailable)
+    async def _no_store(request: Request, error: StoreUnavailable) -> Response:
+        log.error("database away", error=str(error))
+        return render(unavailable("the database cannot be reached"), request)
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, error: Exception) -> Response:
+        log.error("unexpected error", exc_info=error, path=request.url.path)
+        return render(Problem(500, "an error of the engine's own; it is in its log"), request)

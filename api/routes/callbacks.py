@@ -1,0 +1,104 @@
+"""The Marketplace Services Endpoint: the Seller's invoices, trackings and cancellations. Source: contract B5.
+
+The answer is given when the report is durable in Temporal, never before. `middleware.py` has already brought
+doubled slashes to single ones.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+
+from api.deps import ServicesDep, desk_problems, read_body
+from api.docs import EXAMPLE_RECEIPT, problem_docs
+from api.problems import Problem
+from api.seller_reports import CancelBody, DeliveryBody, InvoiceBody, TrackingBody
+from workflows.messages import SellerReport
+
+Scope = Literal["pvt", "pub"]
+
+
+class CallbackOrder:
+    """The order that a callback is about: its token is right, and the id in the path is one of its ids."""
+
+    def __init__(self, seller: str, order_id: str, receipt_id: str) -> None:
+        self.seller = seller
+        self.marketplace_order_id = order_id
+        self.receipt_id = receipt_id
+
+
+async def callback_order(seller: str, order: str, token: str, scope: str, path_id: str, services: ServicesDep) -> Any:
+    """Find the order; whatever does not fit looks like an order that is not there."""
+    unknown = Problem(404, "no such order")
+    config = services.sellers.get(seller)
+    if scope not in {"pvt", "pub"} or config is None or not services.tokens.valid(seller, order, token):
+        raise unknown
+    record = await services.desk.record_of(order)
+    usual = f"{config.affiliate_id}-{order}"
+    known = record.order.order_id if record is not None else None
+    # Before the placement has answered, the Seller's own id for the order is not known: its callback may be early.
+    if path_id not in {order, usual, known} and known is not None:
+        raise unknown
+    return CallbackOrder(seller, order, known or usual)
+
+
+OrderDep = Annotated[CallbackOrder, Depends(callback_order)]
+
+router = APIRouter(
+    prefix="/callbacks/{seller}/{order}/{token}/{scope}/orders/{path_id}",
+    tags=["Seller callbacks"],
+    responses={
+        200: {
+            "description": "The event is durable; the same event gets the same receipt",
+            "content": {"application/json": {"example": EXAMPLE_RECEIPT}},
+        },
+        **problem_docs(400, 404, 409, 413, 503),
+    },
+)
+
+
+@router.post("/invoice", summary="A sale or return invoice, perhaps with tracking")
+async def take_invoice(request: Request, order: OrderDep, services: ServicesDep) -> JSONResponse:
+    body = await read_body(request, InvoiceBody, invalid=400)
+    return await _take(services, order, "invoice", body.report())
+
+
+@router.api_route(
+    "/invoice/{invoice_number:path}/tracking", methods=["POST", "PUT"], summary="The courier's events of a package"
+)
+async def take_delivery(request: Request, order: OrderDep, invoice_number: str, services: ServicesDep) -> JSONResponse:
+    body = await read_body(request, DeliveryBody, invalid=400)
+    return await _take(services, order, "delivery", body.report(_number(invoice_number)))
+
+
+@router.api_route("/invoice/{invoice_number:path}", methods=["POST", "PATCH"], summary="Tracking of a package")
+async def take_tracking(request: Request, order: OrderDep, invoice_number: str, services: ServicesDep) -> JSONResponse:
+    body = await read_body(request, TrackingBody, invalid=400)
+    return await _take(services, order, "tracking", body.report(_number(invoice_number)))
+
+
+@router.post("/cancel", summary="The Seller canceled the order")
+async def take_cancel(request: Request, order: OrderDep, services: ServicesDep) -> JSONResponse:
+    empty = (await request.body()).strip() in {b"", b"null"}
+    body = CancelBody() if empty else await read_body(request, CancelBody, invalid=400)
+    return await _take(services, order, "seller_cancel", body.report())
+
+
+def _number(invoice_number: str) -> str:
+    number = invoice_number.strip()
+    if not number or len(number) > 128:  # noqa: PLR2004
+        raise Problem(400, "the invoice number in the path must have 1 to 128 characters")
+    return number
+
+
+async def _take(services: ServicesDep, order: CallbackOrder, kind: str, report: SellerReport) -> JSONResponse:
+    async with desk_problems():
+        await services.desk.take_report(order.seller, order.marketplace_order_id, kind, report)
+    return JSONResponse(
+        {
+            "date": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+            "orderId": order.receipt_id,
+            "receipt": services.tokens.receipt(order.seller, order.marketplace_order_id, report.event_id),
+        }
+    )

@@ -1,0 +1,45 @@
+"""The cart's simulation. It is on the shopper's critical path, so it asks the Seller directly, without a workflow."""
+
+import asyncio
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from api.deps import ServicesDep, read_body, storefront
+from api.docs import EXAMPLE_CART, body_docs, problem_docs
+from api.problems import Problem
+from marketplace.checkout import Simulation
+from marketplace.errors import SellerError, UnknownSeller
+from marketplace.orders import CartRequest
+from marketplace.seller.base import Cart
+
+router = APIRouter(prefix="/carts", tags=["Storefront"], dependencies=[Depends(storefront)])
+
+CART_TIMEOUT = 5.0
+"""Seconds a shopper is made to wait for a Seller."""
+
+
+@router.post(
+    "/simulation",
+    summary="Simulate a cart",
+    openapi_extra=body_docs(CartRequest, EXAMPLE_CART),
+    responses={200: {"model": Simulation}, **problem_docs(400, 401, 404, 422, 502, 504)},
+)
+async def simulate_cart(request: Request, services: ServicesDep) -> Response:
+    """Ask the Seller for availability, stock, prices and, with postalCode and country, the shipping options.
+
+    Every requested item is in the answer; one that the Seller left out has `availability: "unavailable"`.
+    """
+    body = await read_body(request, CartRequest, invalid=422)
+    try:
+        seller = services.pool.get(body.seller)
+    except UnknownSeller as error:
+        raise Problem(404, str(error)) from None
+    cart = Cart(items=body.items, postal_code=body.postal_code, country=body.country)
+    try:
+        async with asyncio.timeout(CART_TIMEOUT):
+            simulation = await seller.simulate(cart)
+    except TimeoutError:
+        raise Problem(504, f"the Seller has not answered within {CART_TIMEOUT:.0f} s; try again") from None
+    except SellerError as error:
+        raise Problem(502, f"the Seller cannot simulate the cart: {error}", kind=error.failure.verdict) from None
+    return Response(simulation.model_dump_json(), media_type="application/json")

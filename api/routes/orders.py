@@ -1,0 +1,133 @@
+"""Orders, for storefronts and operators."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from api.deps import ServicesDep, WaitDep, desk_problems, operator, read_body, storefront
+from api.desk import Outcome
+from api.docs import (
+    EXAMPLE_CANCEL,
+    EXAMPLE_ORDER,
+    EXAMPLE_PAYMENT,
+    EXAMPLE_RESUME,
+    body_docs,
+    order_docs,
+    problem_docs,
+)
+from api.problems import FieldError, Problem
+from marketplace.orders import (
+    CancelRequest,
+    Order,
+    OrderRequest,
+    OrderStatus,
+    PaymentReport,
+    ResumeRequest,
+)
+from marketplace.store.base import BadCursor, OrderPage
+
+router = APIRouter(prefix="/orders", tags=["Storefront"], dependencies=[Depends(storefront)])
+operators = APIRouter(prefix="/orders", tags=["Operator"], dependencies=[Depends(operator)])
+
+Id = Annotated[str, Path(description="The order's marketplaceOrderId")]
+_SUBMITTED = {Outcome.CREATED: 201, Outcome.DONE: 200, Outcome.ACCEPTED: 202}
+_DECIDED = {Outcome.DONE: 200, Outcome.ACCEPTED: 202}
+
+
+@router.post(
+    "",
+    summary="Place an order",
+    openapi_extra=body_docs(OrderRequest, EXAMPLE_ORDER),
+    responses={
+        **order_docs(
+            {201: "Placed or rejected", 200: "The same order was posted before", 202: "Durable; not answered yet"}
+        ),
+        **problem_docs(400, 401, 404, 409, 413, 422, 503),
+    },
+)
+async def post_order(request: Request, services: ServicesDep, wait: WaitDep) -> Response:
+    """Start an order and wait until its Seller has taken it, or it is rejected (`status: "rejected"` and `reason`).
+
+    Idempotent by marketplaceOrderId: repeat it after any doubt. `Prefer: wait=N` sets the seconds to wait, up to 30.
+    """
+    body = await read_body(request, OrderRequest, invalid=422)
+    async with desk_problems():
+        answer = await services.desk.submit(body, wait)
+    return _answer(answer.order, _SUBMITTED[answer.outcome], located=True)
+
+
+@router.get("/{marketplace_order_id}", summary="Read an order", responses={200: {"model": Order}, **problem_docs(404)})
+async def get_order(marketplace_order_id: Id, services: ServicesDep) -> Response:
+    """The order as recorded; answered without a worker, and after the order has left Temporal."""
+    async with desk_problems():
+        return _answer(await services.desk.find(marketplace_order_id))
+
+
+@router.get("", summary="List orders", responses={200: {"model": OrderPage}, **problem_docs(422)})
+async def list_orders(
+    services: ServicesDep,
+    status: OrderStatus | None = None,
+    seller: Annotated[str | None, Query(max_length=128)] = None,
+    needs_attention: Annotated[bool | None, Query(alias="needsAttention")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(max_length=400)] = None,
+) -> Response:
+    """A page of orders, newest first; `nextCursor` leads to the next one."""
+    try:
+        page = await services.desk.page(status, seller, needs_attention, limit, cursor)
+    except BadCursor as error:
+        raise Problem(422, str(error), errors=[FieldError(pointer="/query/cursor", detail=str(error))]) from None
+    return Response(page.model_dump_json(), media_type="application/json")
+
+
+@router.post(
+    "/{marketplace_order_id}/payment",
+    summary="Report the payment",
+    openapi_extra=body_docs(PaymentReport, EXAMPLE_PAYMENT),
+    responses={
+        **order_docs({200: "Taken, or the same as before", 202: "Durable; no worker has answered yet"}),
+        **problem_docs(400, 404, 409, 422, 503),
+    },
+)
+async def report_payment(marketplace_order_id: Id, request: Request, services: ServicesDep) -> Response:
+    """Tell that the customer's payment was approved, which authorizes dispatch, or denied, which cancels the order."""
+    body = await read_body(request, PaymentReport, invalid=422)
+    async with desk_problems():
+        answer = await services.desk.report_payment(marketplace_order_id, body)
+    return _answer(answer.order, _DECIDED[answer.outcome])
+
+
+@router.post(
+    "/{marketplace_order_id}/cancel",
+    summary="Cancel an order",
+    openapi_extra=body_docs(CancelRequest, EXAMPLE_CANCEL),
+    responses={
+        **order_docs({200: "Canceled", 202: "Asked for; the Seller, or a worker, has not answered yet"}),
+        **problem_docs(400, 404, 409, 422, 503),
+    },
+)
+async def cancel_order(marketplace_order_id: Id, request: Request, services: ServicesDep) -> Response:
+    """Ask to cancel. A 409 says why it is not possible any more, and what to do instead."""
+    body = await read_body(request, CancelRequest, invalid=422)
+    async with desk_problems():
+        answer = await services.desk.cancel(marketplace_order_id, body)
+    return _answer(answer.order, _DECIDED[answer.outcome])
+
+
+@operators.post(
+    "/{marketplace_order_id}/resume",
+    summary="Resume a parked order",
+    openapi_extra=body_docs(ResumeRequest, EXAMPLE_RESUME),
+    responses={200: {"model": Order}, **problem_docs(400, 403, 404, 409, 422, 503)},
+)
+async def resume_order(marketplace_order_id: Id, request: Request, services: ServicesDep) -> Response:
+    """Decide about an order with `needsAttention`: one of its `allowedActions`."""
+    body = await read_body(request, ResumeRequest, invalid=422)
+    async with desk_problems():
+        order = await services.desk.resume(marketplace_order_id, body.action, body.note)
+    return _answer(order)
+
+
+def _answer(order: Order, status: int = 200, *, located: bool = False) -> Response:
+    headers = {"Location": f"/orders/{order.marketplace_order_id}"} if located else None
+    return Response(order.model_dump_json(), status, headers=headers, media_type="application/json")

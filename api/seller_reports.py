@@ -1,0 +1,169 @@
+"""The Seller's callback bodies in every documented spelling, brought to one form. Source: contract B5 and G1.
+
+Unknown fields are ignored, null and "" mean "not said", numbers may come as digits in a string. What cannot be
+understood is refused: the Seller's user sees the 400 and can mend it, while a guess would become money.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from marketplace.orders import Invoice, InvoiceItem, InvoiceType, SellerDate, Tracking, TrackingEvent
+from workflows.messages import DeliveryReport, InvoiceReport, SellerCancelReport, SellerReport, TrackingReport
+
+MAX_CENTS = 10**13
+_MOST = 2000
+
+Report = TypeVar("Report", bound=SellerReport)
+
+
+def _text(value: Any) -> Any:
+    """Numbers are texts too where ids are meant; blank means nothing."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:  # noqa: PLR2004
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+Words = Annotated[str | None, BeforeValidator(_text), Field(max_length=2000)]
+Number = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=128)]
+Cents = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MAX_CENTS)]
+Units = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=1_000_000)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class _Carried(_Body):
+    courier: Words = Field(default=None, validation_alias=AliasChoices("courier", "carrier"))
+    tracking_number: Words = Field(default=None, validation_alias="trackingNumber")
+    tracking_url: Words = Field(default=None, validation_alias="trackingUrl")
+    dispatched_date: SellerDate = Field(default=None, validation_alias="dispatchedDate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _courier_is_carrier(cls, data: Any) -> Any:
+        # Both may be sent, one of them empty: the one that says something counts.
+        if isinstance(data, dict) and not data.get("courier") and data.get("carrier"):
+            return {**data, "courier": data["carrier"]}
+        return data
+
+    def tracking(self) -> Tracking:
+        said = {
+            name: value
+            for name in ("courier", "tracking_number", "tracking_url", "dispatched_date")
+            if (value := getattr(self, name))
+        }
+        return Tracking(**said)
+
+
+class _Line(_Body):
+    id: Number
+    quantity: Units
+    price: Cents
+
+
+class InvoiceBody(_Carried):
+    """`POST …/invoice`: a sale (Output) or return (Input) invoice; on the older route with tracking."""
+
+    type: InvoiceType
+    invoice_number: Number = Field(validation_alias="invoiceNumber")
+    invoice_value: Annotated[Cents | None, BeforeValidator(_whole)] = Field(
+        default=None, validation_alias="invoiceValue"
+    )
+    issuance_date: SellerDate = Field(default=None, validation_alias="issuanceDate")
+    items: list[_Line] = Field(default=[], max_length=_MOST)
+    invoice_url: Words = Field(default=None, validation_alias="invoiceUrl")
+    invoice_key: Words = Field(default=None, validation_alias="invoiceKey")
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _any_case(cls, value: Any) -> Any:
+        return value.strip().capitalize() if isinstance(value, str) else value
+
+    @field_validator("items", mode="before")
+    @classmethod
+    def _no_items(cls, value: Any) -> Any:
+        return [] if value is None else value
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> "InvoiceBody":
+        if self.invoice_value is None and not self.items:
+            raise ValueError("send invoiceValue (cents) or items: the invoice must say how much it is over")
+        return self
+
+    def report(self) -> InvoiceReport:
+        invoice = Invoice(
+            type=self.type,
+            invoice_number=self.invoice_number,
+            invoice_value=self.invoice_value,
+            issuance_date=self.issuance_date,
+            items=[InvoiceItem(id=line.id, quantity=line.quantity, price=line.price) for line in self.items],
+            invoice_url=self.invoice_url,
+            invoice_key=self.invoice_key,
+        )
+        return _identified(InvoiceReport, invoice=invoice, tracking=self.tracking())
+
+
+class TrackingBody(_Carried):
+    """`POST|PATCH …/invoice/{invoiceNumber}`: how the package travels."""
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "TrackingBody":
+        said = {"courier", "tracking_number", "tracking_url"} & self.model_fields_set
+        if not said:
+            raise ValueError("send courier, trackingNumber and trackingUrl")
+        return self
+
+    def report(self, invoice_number: str) -> TrackingReport:
+        return _identified(TrackingReport, invoice_number=invoice_number, tracking=self.tracking())
+
+
+class _Event(_Body):
+    city: Words = None
+    state: Words = None
+    description: Words = None
+    date: SellerDate = None
+
+
+class DeliveryBody(_Body):
+    """`POST|PUT …/invoice/{invoiceNumber}/tracking`: the courier's events."""
+
+    is_delivered: bool = Field(validation_alias="isDelivered", strict=True)
+    events: list[_Event] = Field(default=[], max_length=_MOST)
+
+    @field_validator("events", mode="before")
+    @classmethod
+    def _no_events(cls, value: Any) -> Any:
+        return [] if value is None else value
+
+    def report(self, invoice_number: str) -> DeliveryReport:
+        events = [TrackingEvent(**event.model_dump()) for event in self.events]
+        return _identified(DeliveryReport, invoice_number=invoice_number, is_delivered=self.is_delivered, events=events)
+
+
+class CancelBody(_Body):
+    """`POST …/cancel`: the Seller canceled; the body may be empty."""
+
+    reason: Words = None
+
+    def report(self) -> SellerCancelReport:
+        return _identified(SellerCancelReport, reason=self.reason or "")
+
+
+def _identified(kind: type[Report], **content: Any) -> Report:
+    """Give a report its id: a fingerprint of what it says, so that a repeat is known however it is spelt."""
+    report = kind(event_id="", received_at=datetime.now(UTC), **content)
+    said = report.model_dump_json(exclude={"event_id", "received_at"}, exclude_none=True)
+    event_id = hashlib.sha256(f"{kind.__name__}{said}".encode()).hexdigest()[:24]
+    return report.model_copy(update={"event_id": event_id})

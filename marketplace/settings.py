@@ -1,0 +1,388 @@
+"""The engine's settings: environment variables with the prefix ORDER_ENGINE_, and the sellers file.
+
+Whatever is wrong is told in one line that names the variable or field and what to set; values are never repeated,
+since one of them may be a secret. Temporal's own variables (TEMPORAL_ADDRESS and so on) are read in `temporal.py`.
+"""
+
+import ipaddress
+import os
+import re
+import secrets
+import tempfile
+import tomllib
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from marketplace.errors import EngineError
+from marketplace.orders import Identifier
+from marketplace.security import EncryptionKey
+from marketplace.seller.base import SellerConfig
+
+PREFIX: Final = "ORDER_ENGINE_"
+MIN_SECRET_KEY: Final = 16
+"""Characters that a secret key needs where others can reach the API: they could try to guess it at home."""
+
+_DURATION = re.compile(r"\s*(\d{1,9})\s*(ms|s|m|h|d)\s*")
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+
+
+class SettingsError(EngineError):
+    """A setting is missing or wrong. The text is one line for the person who starts the process."""
+
+
+# --- the parts ---
+
+
+def parse_duration(value: Any) -> Any:
+    """Read `500ms`, `90s`, `30m`, `48h` or `30d` as a timedelta; what is no text is left to the model.
+
+    Raises ValueError for any other text.
+    """
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise ValueError("must be a number with ms, s, m, h or d, such as 90s, 30m, 48h or 30d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def _between(least: str, most: str) -> Callable[[timedelta], timedelta]:
+    low, high = parse_duration(least), parse_duration(most)
+
+    def check(value: timedelta) -> timedelta:
+        if not low <= value <= high:
+            raise ValueError(f"must be from {least} to {most}")
+        return value
+
+    return check
+
+
+def _split(value: Any) -> Any:
+    return [part for part in map(str.strip, value.split(",")) if part] if isinstance(value, str) else value
+
+
+def _parse_keys(value: Any) -> Any:
+    return [EncryptionKey.parse(part) if isinstance(part, str) else part for part in _split(value)]
+
+
+def _check_base_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError("must be a URL such as https://shop.example.com")
+    if parts.query or parts.fragment or parts.username:
+        raise ValueError("must have no user, query or fragment")
+    return url.rstrip("/")
+
+
+def _normalize_database_url(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    scheme, separator, rest = text.strip().partition("://")
+    driver = _DRIVERS.get(scheme)
+    if not separator or driver is None:
+        raise ValueError("must start with postgresql:// or sqlite:///")
+    if driver.startswith("sqlite") and (not rest.strip("/") or not rest.startswith("/") or ":memory:" in rest):
+        # A database in memory is one per process: worker and API would each see their own.
+        raise ValueError("must name a file, such as sqlite:////var/lib/order-engine/orders.sqlite3")
+    return SecretStr(f"{driver}://{rest}")
+
+
+def _own_url(known: dict[str, Any]) -> str:
+    host = known["host"]
+    if host in {"0.0.0.0", "::"}:  # noqa: S104 - nothing is bound here: it is what has no address to call
+        host = "127.0.0.1"
+    return f"http://[{host}]:{known['port']}" if ":" in host else f"http://{host}:{known['port']}"
+
+
+def _own_database(known: dict[str, Any]) -> SecretStr:
+    # Absolute, so that a process which changes its directory later still means the same file.
+    path = (known["data_dir"].absolute() / "orders.sqlite3").as_posix()
+    return SecretStr(f"sqlite+aiosqlite:///{path}")
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+BaseUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_base_url)]
+Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+EncryptionKeys = Annotated[tuple[EncryptionKey, ...], NoDecode, BeforeValidator(_parse_keys)]
+DatabaseUrl = Annotated[SecretStr, BeforeValidator(_normalize_database_url)]
+Period = Annotated[timedelta, BeforeValidator(parse_duration)]
+
+
+# --- the environment ---
+
+
+class Settings(BaseSettings):
+    """All settings, checked. An empty variable counts as not set."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    sellers: Path = Path("sellers.toml")
+    """The sellers file; see `load_sellers`."""
+    host: Text = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    public_url: Annotated[BaseUrl, Field(default_factory=_own_url)]
+    """Where Sellers reach the API, without a last slash. Left out: host and port."""
+    data_dir: Path = Path(".order-engine")
+    database_url: Annotated[DatabaseUrl, Field(default_factory=_own_database)]
+    """With SQLAlchemy's driver; secret because it may hold a password. Left out: SQLite in `data_dir`."""
+    secret_key: Keys = ()
+    """Keys of the callback tokens: the first signs, all verify. Read them with `secret_keys`, which replaces none."""
+    storefront_keys: Keys = ()
+    operator_keys: Keys = ()
+    encryption_keys: EncryptionKeys = ()
+    """Keys of Temporal's payloads, each id:base64: the first encrypts, all decrypt. None: no encryption."""
+    payment_deadline: Annotated[Period, AfterValidator(_between("1ms", "365d"))] = timedelta(minutes=30)
+    return_window: Annotated[Period, AfterValidator(_between("0d", "3650d"))] = timedelta(days=30)
+    task_queue: Text = "order-engine"
+    log_format: Literal["text", "json"] = "text"
+    seller_attempts: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Tries of one Seller call before the order is parked."""
+    seller_backoff: Annotated[Period, AfterValidator(_between("1ms", "60s"))] = timedelta(seconds=1)
+    """Pause after the first failed try; it doubles, up to 60 seconds."""
+    cancel_check: Annotated[Period, AfterValidator(_between("1ms", "30d"))] = timedelta(hours=1)
+    """How often an undecided cancellation is read at the Seller."""
+
+    @model_validator(mode="after")
+    def _keys_are_distinct(self) -> Self:
+        storefront, operator = ({key.get_secret_value() for key in keys} for keys in self._api_keys())
+        if storefront & operator:
+            raise ValueError(f"{PREFIX}STOREFRONT_KEYS and {PREFIX}OPERATOR_KEYS share a key: give each role its own")
+        if len({key.id for key in self.encryption_keys}) < len(self.encryption_keys):
+            raise ValueError(f"{PREFIX}ENCRYPTION_KEYS has an id twice: give each key its own")
+        return self
+
+    def _api_keys(self) -> tuple[tuple[SecretStr, ...], tuple[SecretStr, ...]]:
+        return self.storefront_keys, self.operator_keys
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the API can be reached from this machine only."""
+        return _is_loopback(self.host)
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment. Raises SettingsError that names every variable with a problem."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("; ".join(_problems(error, _variable))) from None
+
+
+def check_api_safety(settings: Settings) -> None:
+    """Refuse to open the API to other machines without keys. Raises SettingsError."""
+    if settings.on_loopback:
+        return
+    problems = [
+        f"{_variable(name)} is not set: set it, or {PREFIX}HOST to 127.0.0.1"
+        for name in ("storefront_keys", "operator_keys", "secret_key")
+        if not getattr(settings, name)
+    ]
+    if any(len(key.get_secret_value()) < MIN_SECRET_KEY for key in settings.secret_key):
+        problems.append(f"{PREFIX}SECRET_KEY has a key that is too short: use {MIN_SECRET_KEY} characters or more")
+    if problems:
+        raise SettingsError("; ".join(problems))
+
+
+def secret_keys(settings: Settings) -> tuple[SecretStr, ...]:
+    """The keys of the callback tokens, at least one: the first signs, all verify.
+
+    Without ORDER_ENGINE_SECRET_KEY a random one is made and kept in the data directory: enough for one machine.
+    Raises SettingsError when the API is open to other machines, or when the file cannot be kept.
+    """
+    if settings.secret_key:
+        return settings.secret_key
+    if not settings.on_loopback:
+        raise SettingsError(f"{PREFIX}SECRET_KEY is not set: set it to the same random text in every process")
+    path = settings.data_dir / "secret.key"
+    try:
+        if not path.exists():
+            _create_once(path, secrets.token_urlsafe(32))
+        key = path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}DATA_DIR: cannot keep a secret key at {path}: {_reason(error)}") from error
+    if len(key) < MIN_SECRET_KEY:
+        raise SettingsError(f"{PREFIX}DATA_DIR: {path} holds no secret key: delete it, a new one is made")
+    return (SecretStr(key),)
+
+
+def _create_once(path: Path, content: str) -> None:
+    """Write a file that nobody else may read, unless it is there already. Several processes may try at once."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # mkstemp gives mode 0600; the link either puts the whole file in place or finds another process's whole file.
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        return
+    finally:
+        Path(draft).unlink()
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+# --- the sellers file ---
+
+# Narrow enough to refuse an app key (it has hyphens) and an app token (it is long) put here in place of a name.
+_VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+
+
+class _SellerEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    affiliate_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]{3}$")]
+    sales_channel: Annotated[int, Field(strict=True, ge=1)]
+    app_key_env: _VariableName | None = None
+    app_token_env: _VariableName | None = None
+    base_url: BaseUrl | None = None
+    simulation_route: Literal["checkout", "fulfillment"] = "checkout"
+    cancel_route: Literal["fulfillment", "oms"] = "fulfillment"
+    requests_per_second: Annotated[float | None, Field(strict=True, gt=0, allow_inf_nan=False)] = None
+    price_tolerance: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
+    assortment: Literal["all", "approval"] = "all"
+
+
+_HINTS = {
+    "": "a Seller is named by its VTEX account: letters, digits, . _ -",
+    "affiliate_id": "must be exactly 3 letters or digits",
+    "app_key_env": "must be the name of an environment variable, not the secret itself",
+    "app_token_env": "must be the name of an environment variable, not the secret itself",
+}
+_WORDS = {"extra_forbidden": "is not a known field", "missing": "is missing"}
+
+
+def load_sellers(settings: Settings) -> dict[str, SellerConfig]:
+    """Read the sellers file, by VTEX account name, and the secrets from the variables that it names.
+
+    A Seller on this machine, such as the sandbox, may do without app key and token. Raises SettingsError.
+    """
+    path = settings.sellers
+    sellers: dict[str, SellerConfig] = {}
+    problems: list[str] = []
+    for account, table in _read_tables(path).items():
+        try:
+            TypeAdapter(Identifier).validate_python(account)
+            sellers[account] = _configure(account, _SellerEntry.model_validate(table))
+        except ValidationError as error:
+            problems += _problems(error, partial(_seller_field, account))
+        except SettingsError as error:
+            problems.append(str(error))
+    if problems:
+        raise SettingsError(f"{PREFIX}SELLERS: {path}: {'; '.join(problems)}")
+    return sellers
+
+
+def _read_tables(path: Path) -> dict[str, Any]:
+    def wrong(what: str) -> SettingsError:
+        return SettingsError(f"{PREFIX}SELLERS: {path} {what}")
+
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise wrong("does not exist: create it, or set the variable to the sellers file") from None
+    except OSError as error:
+        raise wrong(f"cannot be read: {_reason(error)}") from None
+    except ValueError as error:
+        raise wrong(f"is not valid TOML: {_reason(error)}") from None
+    if unknown := sorted(content.keys() - {"sellers"}):
+        raise wrong(f"has unknown tables: {', '.join(unknown)} (Sellers are written [sellers.ACCOUNT])")
+    tables = content.get("sellers")
+    if not isinstance(tables, dict) or not tables:
+        raise wrong("has no Sellers: add a table [sellers.ACCOUNT] for each")
+    return tables
+
+
+def _configure(account: str, entry: _SellerEntry) -> SellerConfig:
+    base_url = entry.base_url or f"https://{account}.vtexcommercestable.com.br"
+    required = not _is_loopback(urlsplit(base_url).hostname or "")
+    return SellerConfig(
+        account=account,
+        base_url=base_url,
+        app_key=_secret(_seller_field(account, "app_key_env"), entry.app_key_env, required=required),
+        app_token=_secret(_seller_field(account, "app_token_env"), entry.app_token_env, required=required),
+        **entry.model_dump(exclude={"base_url", "app_key_env", "app_token_env"}),
+    )
+
+
+def _secret(field: str, variable: str | None, *, required: bool) -> SecretStr:
+    if variable is None:
+        if required:
+            raise SettingsError(f"{field}: is missing, set it to the name of the environment variable with the secret")
+        return SecretStr("")
+    value = os.environ.get(variable, "").strip()
+    if not value:
+        raise SettingsError(f"{field}: set the environment variable {variable}")
+    return SecretStr(value)
+
+
+# --- messages ---
+
+
+def _variable(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
+
+
+def _seller_field(account: str, field: str) -> str:
+    return f"sellers.{account}.{field}" if field else f"sellers.{account}"
+
+
+def _problems(error: ValidationError, name_of: Callable[[str], str]) -> list[str]:
+    """One text for each problem, made of our own words and pydantic's, never of the value."""
+    texts = []
+    for details in error.errors(include_url=False, include_input=False):
+        field = str(details["loc"][0]) if details["loc"] else ""
+        kind, message = details["type"], details["msg"]
+        if kind == "default_factory_not_called":  # what it would have needed is in the list already
+            continue
+        if kind == "value_error":
+            message = str(details["ctx"]["error"])
+        elif kind == "string_pattern_mismatch":
+            message = _HINTS[field]
+        else:
+            message = _WORDS.get(kind) or message[0].lower() + message[1:]
+        # Checks that compare fields name the variables themselves.
+        texts.append(message if message.startswith(PREFIX) else f"{name_of(field)}: {message}")
+    return texts
+
+
+def _reason(error: Exception) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())

@@ -1,0 +1,97 @@
+"""Logging: structlog over the standard library, so that our lines and those of uvicorn and Temporal look the same."""
+
+import logging
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import Processor
+
+# Percent signs count too: a URL is also logged inside another one's query, and may spell any character as %XX.
+_SLASH = r"(?:/|%2[Ff])+"
+_PART = r"(?:[^/%\s\"'?#&<>\\]|%(?!2[Ff]))+"
+_REST = r"[^/\s\"'?#&<>\\]+"
+_CAPABILITY_URL = re.compile(
+    rf"({_SLASH}callbacks{_SLASH}{_PART}{_SLASH}{_PART}{_SLASH}|{_SLASH}affiliates{_SLASH}{_PART}{_SLASH}){_REST}"
+)
+
+
+def mask(text: str) -> str:
+    """Hide the tokens of callback and affiliate URLs: whoever reads a log must not be able to speak as the Seller."""
+    return _CAPABILITY_URL.sub(r"\1***", text)
+
+
+class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Masks the finished line, so that no field, argument or traceback is left out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return mask(super().format(record))
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Our own handler, to be found again when logging is configured a second time."""
+
+
+def configure_logging(log_format: Literal["text", "json"], *, stream: TextIO | None = None) -> None:
+    """Send every log line of this process to `stream` (standard error), as readable text or one JSON object a line.
+
+    May be called again; the last call counts. Start uvicorn with `log_config=None`, or it undoes this.
+    """
+    target = stream or sys.stderr
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    rendering: list[Processor]
+    if log_format == "json":
+        rendering = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        plain = structlog.dev.plain_traceback  # the pretty one prints local variables, customers' data among them
+        rendering = [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=plain)]
+    handler = _Handler(target)
+    handler.setFormatter(
+        _MaskingFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [other for other in root.handlers if not isinstance(other, _Handler)] + [handler]
+    root.setLevel(logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    _quieten()
+
+
+def get_logger(name: str, **context: Any) -> structlog.stdlib.BoundLogger:
+    """A logger for a module; `context` is added to each of its lines. Never log personal data or secrets."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name, **context)
+    return logger
+
+
+def _quieten() -> None:
+    # At INFO these tell each request and each migration step; the first holds URLs with tokens.
+    for name in ("httpx", "httpcore", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers = []
+        logger.propagate = True
+    access = logging.getLogger("uvicorn.access")
+    access.handlers = []
+    access.propagate = False

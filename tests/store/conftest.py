@@ -1,0 +1,141 @@
+"""Both databases: a SQLite file, and a PostgreSQL server of our own where its programs are installed."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from marketplace.settings import Settings
+from marketplace.store.sql import SqlOrderStore, open_store
+
+UNPRIVILEGED = "nobody"
+STARTUP_SECONDS = 60
+DATABASES = ("sqlite", "postgresql")
+
+
+class PostgresServer:
+    """A PostgreSQL server on a free loopback port, its data in a directory of its own."""
+
+    def __init__(self, programs: Path) -> None:
+        self._programs = programs
+        self._directory = Path(tempfile.mkdtemp(prefix="orders-postgres-"))
+        # PostgreSQL refuses to run as root.
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(self._directory, self._user)
+        self._data = self._directory / "data"
+        self._names = count()
+        make: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            self._data,
+            "--username=engine",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-sync",
+        ]
+        subprocess.run(make, user=self._user, cwd=self._directory, check=True, capture_output=True)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.start()
+
+    def start(self) -> None:
+        options = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "fsync": "off",
+            "shared_buffers": "16MB",
+        }
+        self._process = subprocess.Popen(
+            [self._programs / "postgres", "-D", self._data, *(f"--{key}={value}" for key, value in options.items())],
+            user=self._user,
+            cwd=self._directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        give_up = time.monotonic() + STARTUP_SECONDS
+        while True:
+            try:
+                self.execute("SELECT 1")
+            except psycopg.OperationalError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        self._process.send_signal(2)  # "fast": sessions are ended
+        self._process.wait(STARTUP_SECONDS)
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._directory)
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://engine@127.0.0.1:{self.port}/{database}"
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL. Its locale sorts texts otherwise than by bytes."""
+        name = f"orders_{next(self._names)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+def _postgres_programs() -> Path | None:
+    """The directory of `initdb` and `postgres`; Debian keeps them off the PATH."""
+    found = [Path(which).resolve().parent] if (which := shutil.which("initdb")) else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in found if (place / "postgres").exists() and (place / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    programs = _postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's programs initdb and postgres are not installed")
+    server = PostgresServer(programs)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Gives the URL of a new, empty database of a kind. PostgreSQL is started only for tests that ask for it."""
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            return f"sqlite+aiosqlite:///{tmp_path}/data dir/orders.sqlite3"
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.new_database()
+
+    return make
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], str]) -> str:
+    """An empty database, of each kind in turn."""
+    return new_database(request.param)
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SqlOrderStore]:
+    """A store on an empty, migrated database."""
+    # Through the constructor's check, so that the URL is one that a person can set.
+    store = await open_store(Settings.model_validate({"database_url": database_url}))
+    yield store
+    await store.aclose()

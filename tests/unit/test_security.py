@@ -1,0 +1,140 @@
+"""Tokens, receipts and keys."""
+
+import base64
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from marketplace.security import ApiKeys, CallbackTokens, EncryptionKey, Role
+
+OLD, NEW = SecretStr("old-secret-key-0001"), SecretStr("new-secret-key-0001")
+TOKENS = CallbackTokens([NEW])
+IDS = st.text(alphabet="abcXYZ019._-", min_size=1, max_size=12)
+
+
+@given(IDS, IDS)
+def test_a_token_is_valid_for_its_own_order_and_can_stand_in_a_url(seller: str, order: str) -> None:
+    token = TOKENS.mint(seller, order)
+
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
+    assert TOKENS.valid(seller, order, token)
+
+
+@given(IDS, IDS, IDS, IDS)
+def test_a_token_is_valid_for_no_other_order(seller: str, order: str, other_seller: str, other_order: str) -> None:
+    token = TOKENS.mint(seller, order)
+
+    assert TOKENS.valid(other_seller, other_order, token) == ((seller, order) == (other_seller, other_order))
+
+
+@given(st.integers(0, 42), st.characters())
+def test_no_changed_token_is_valid(place: int, character: str) -> None:
+    token = TOKENS.mint("acme", "MKP-1")
+    changed = token[:place] + character + token[place + 1 :]
+
+    assert TOKENS.valid("acme", "MKP-1", changed) == (changed == token)
+
+
+def test_another_spelling_of_the_same_bytes_is_no_token() -> None:
+    token = TOKENS.mint("acme", "MKP-1")
+    # The last of 43 characters carries four bits of the signature and two that base64 ignores.
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    other = token[:-1] + alphabet[alphabet.index(token[-1]) ^ 1]
+
+    assert base64.urlsafe_b64decode(other + "=") == base64.urlsafe_b64decode(token + "=")
+    assert not TOKENS.valid("acme", "MKP-1", other)
+    assert not TOKENS.valid("acme", "MKP-1", token + "=")
+
+
+@pytest.mark.parametrize("token", ["", "x", "=" * 43, "\udcff" * 43, "é" * 43])
+def test_nonsense_is_no_token(token: str) -> None:
+    assert not TOKENS.valid("acme", "MKP-1", token)
+
+
+def test_seller_and_order_cannot_be_shifted_into_each_other() -> None:
+    assert not TOKENS.valid("acme", "b/c", TOKENS.mint("acme/b", "c"))
+    assert not TOKENS.valid('a", "b', "c", TOKENS.mint("a", 'b", "c'))
+
+
+def test_a_new_key_in_front_leaves_the_old_tokens_valid() -> None:
+    old, rotated = CallbackTokens([OLD]), CallbackTokens([NEW, OLD])
+
+    assert rotated.valid("acme", "MKP-1", old.mint("acme", "MKP-1"))
+    assert rotated.mint("acme", "MKP-1") == TOKENS.mint("acme", "MKP-1")
+    assert not TOKENS.valid("acme", "MKP-1", old.mint("acme", "MKP-1"))
+
+
+def test_the_endpoint_holds_seller_order_and_token_and_no_doubled_slash() -> None:
+    endpoint = TOKENS.endpoint("https://orders.example.com/", "acme", "MKP-1")
+
+    assert endpoint == f"https://orders.example.com/callbacks/acme/MKP-1/{TOKENS.mint('acme', 'MKP-1')}"
+
+
+def test_tokens_need_a_key() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        CallbackTokens([])
+
+
+def test_the_same_event_gets_the_same_receipt_whatever_the_key() -> None:
+    receipt = TOKENS.receipt("acme", "MKP-1", "invoice-1")
+
+    assert re.fullmatch(r"[0-9a-f]{32}", receipt)
+    assert CallbackTokens([OLD]).receipt("acme", "MKP-1", "invoice-1") == receipt
+    # Kept as text: a receipt once given must stay the same in every later version.
+    assert receipt == "19ee6cd362bd537b2aa4d4b42045e09d"
+
+
+def test_other_events_get_other_receipts() -> None:
+    events = [("acme", "1", "a"), ("acme", "1", "b"), ("acme", "2", "a"), ("other", "1", "a"), ("acme1", "", "a")]
+
+    assert len({TOKENS.receipt(*event) for event in events}) == len(events)
+
+
+def test_a_key_stands_for_its_role() -> None:
+    keys = ApiKeys([SecretStr("shop"), SecretStr("app")], [SecretStr("ops")])
+
+    assert keys.required
+    assert [keys.role_of(key) for key in ("shop", "app", "ops")] == [Role.STOREFRONT, Role.STOREFRONT, Role.OPERATOR]
+
+
+@pytest.mark.parametrize("bearer", ["", "sho", "shop ", "SHOP", "é", "\udcff"])
+def test_any_other_key_stands_for_none(bearer: str) -> None:
+    assert ApiKeys([SecretStr("shop")], [SecretStr("ops")]).role_of(bearer) is None
+
+
+def test_without_keys_none_is_required_and_none_is_known() -> None:
+    keys = ApiKeys([], [])
+
+    assert not keys.required
+    assert keys.role_of("") is None
+
+
+@pytest.mark.parametrize("secret", [bytes(range(32)), b"\xff" * 32, b"\xfb\xef" * 16])
+def test_an_encryption_key_is_read_in_both_base64_alphabets(secret: bytes) -> None:
+    for encoded in (base64.b64encode(secret), base64.urlsafe_b64encode(secret)):
+        assert EncryptionKey.parse(f"k1:{encoded.decode()}") == EncryptionKey("k1", secret)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("QUJD", "written id:base64"),
+        (":QUJD", "a key's id is"),
+        ("a b:QUJD", "a key's id is"),
+        ("k1:QUJD!", "key k1 is not base64"),
+        ("k1:QUJ", "key k1 is not base64"),
+        ("k1:é", "key k1 is not base64"),
+        ("k1:QUJD", "key k1 has 3 bytes, 32 are needed"),
+    ],
+)
+def test_a_wrong_encryption_key_is_told_without_the_key(text: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=expected) as caught:
+        EncryptionKey.parse(text)
+    assert "QUJ" not in str(caught.value)
+
+
+def test_a_printed_encryption_key_hides_its_secret() -> None:
+    assert repr(EncryptionKey("k1", b"s" * 32)) == "EncryptionKey(id='k1')"

@@ -1,0 +1,429 @@
+"""Settings: what is read, and that a mistake is told in one line without giving a secret away."""
+
+import base64
+import os
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from marketplace.settings import (
+    Settings,
+    SettingsError,
+    _create_once,
+    check_api_safety,
+    load_sellers,
+    load_settings,
+    parse_duration,
+    secret_keys,
+)
+
+KEY = base64.b64encode(bytes(32)).decode()
+LONG = "correct-horse-battery"
+
+SELLERS = """
+[sellers.acme]
+affiliate_id = "MKP"
+sales_channel = 1
+app_key_env = "ACME_APP_KEY"
+app_token_env = "ACME_APP_TOKEN"
+requests_per_second = 20
+price_tolerance = 0
+
+[sellers.local]
+affiliate_id = "LOC"
+sales_channel = 2
+base_url = "http://127.0.0.1:9000/"
+simulation_route = "fulfillment"
+cancel_route = "oms"
+assortment = "approval"
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each test starts in an empty directory, without any variable of the engine."""
+    for name in os.environ:
+        if name.startswith("ORDER_ENGINE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def setenv(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"ORDER_ENGINE_{name}", value)
+
+
+def problem_of(monkeypatch: pytest.MonkeyPatch, **values: str) -> str:
+    setenv(monkeypatch, **values)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def sellers_file(content: str) -> Settings:
+    Path("sellers.toml").write_text(content, encoding="utf-8")
+    return load_settings()
+
+
+def sellers_problem(content: str) -> str:
+    settings = sellers_file(content)
+    with pytest.raises(SettingsError) as caught:
+        load_sellers(settings)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("ORDER_ENGINE_SELLERS: sellers.toml")
+    return message
+
+
+def test_without_any_variable_the_engine_runs_on_this_machine_alone(tmp_path: Path) -> None:
+    settings = load_settings()
+
+    assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 8080, "http://127.0.0.1:8080")
+    assert settings.database_url.get_secret_value() == f"sqlite+aiosqlite:///{tmp_path}/.order-engine/orders.sqlite3"
+    assert (settings.payment_deadline, settings.return_window) == (timedelta(minutes=30), timedelta(days=30))
+    assert (settings.seller_attempts, settings.seller_backoff) == (10, timedelta(seconds=1))
+    assert (settings.task_queue, settings.log_format) == ("order-engine", "text")
+    assert settings.cancel_check == timedelta(hours=1)
+    check_api_safety(settings)
+
+
+def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(
+        monkeypatch,
+        SELLERS="/etc/sellers.toml",
+        PUBLIC_URL="https://orders.example.com/base/",
+        HOST="0.0.0.0",
+        PORT="9090",
+        DATABASE_URL="postgres://user:pw@db/orders",
+        DATA_DIR="/var/lib/engine",
+        SECRET_KEY="new-secret-key-0001, old-secret-key-0001",
+        STOREFRONT_KEYS=" shop , app ,",
+        OPERATOR_KEYS="ops",
+        ENCRYPTION_KEYS=f"k2:{KEY}, k1:{KEY}",
+        PAYMENT_DEADLINE="500ms",
+        RETURN_WINDOW="0d",
+        TASK_QUEUE="other",
+        LOG_FORMAT="json",
+        SELLER_ATTEMPTS="3",
+        SELLER_BACKOFF="2s",
+        CANCEL_CHECK="10m",
+    )
+
+    settings = load_settings()
+
+    assert settings.sellers == Path("/etc/sellers.toml")
+    assert settings.public_url == "https://orders.example.com/base"
+    assert (settings.host, settings.port, settings.data_dir) == ("0.0.0.0", 9090, Path("/var/lib/engine"))
+    assert settings.database_url.get_secret_value() == "postgresql+psycopg://user:pw@db/orders"
+    assert [key.get_secret_value() for key in settings.storefront_keys] == ["shop", "app"]
+    assert [key.id for key in settings.encryption_keys] == ["k2", "k1"]
+    assert (settings.payment_deadline, settings.return_window) == (timedelta(milliseconds=500), timedelta(0))
+    assert (settings.task_queue, settings.log_format, settings.seller_attempts) == ("other", "json", 3)
+    assert (settings.seller_backoff, settings.cancel_check) == (timedelta(seconds=2), timedelta(minutes=10))
+    assert [key.get_secret_value() for key in secret_keys(settings)] == ["new-secret-key-0001", "old-secret-key-0001"]
+    check_api_safety(settings)
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, PORT="", SECRET_KEY="", PUBLIC_URL="", ENCRYPTION_KEYS="")
+
+    assert load_settings().port == 8080
+
+
+def test_keys_may_also_be_given_as_objects() -> None:
+    settings = Settings(secret_key=(SecretStr("a"),), database_url=SecretStr("sqlite:////tmp/x.db"))
+
+    assert Settings(encryption_keys=settings.encryption_keys).encryption_keys == ()
+    assert settings.database_url.get_secret_value() == "sqlite+aiosqlite:////tmp/x.db"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8080"),
+        ("::1", "http://[::1]:8080"),
+        ("shop.internal", "http://shop.internal:8080"),
+    ],
+)
+def test_without_a_public_url_the_api_is_where_it_listens(host: str, url: str) -> None:
+    assert Settings(host=host).public_url == url
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("500ms", timedelta(milliseconds=500)),
+        ("90s", timedelta(seconds=90)),
+        (" 30 m ", timedelta(minutes=30)),
+        ("48h", timedelta(hours=48)),
+        ("30d", timedelta(days=30)),
+    ],
+)
+def test_a_duration_is_a_number_and_a_unit(text: str, duration: timedelta) -> None:
+    assert parse_duration(text) == duration
+    assert parse_duration(duration) == duration
+
+
+@pytest.mark.parametrize("text", ["", "30", "m", "-1s", "1.5h", "1w", "1h30m", "9999999999d"])
+def test_anything_else_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="such as 90s"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PORT", "abc", "valid integer"),
+        ("PORT", "65536", "less than or equal to 65535"),
+        ("HOST", "  ", "at least 1 character"),
+        ("LOG_FORMAT", "xml", "'text' or 'json'"),
+        ("PAYMENT_DEADLINE", "30", "such as 90s"),
+        ("PAYMENT_DEADLINE", "0s", "from 1ms to 365d"),
+        ("RETURN_WINDOW", "3651d", "from 0d to 3650d"),
+        ("SELLER_BACKOFF", "61s", "from 1ms to 60s"),
+        ("SELLER_ATTEMPTS", "0", "greater than or equal to 1"),
+        ("CANCEL_CHECK", "31d", "from 1ms to 30d"),
+        ("PUBLIC_URL", "ftp://host", "https://"),
+        ("PUBLIC_URL", "https://[host", "https://"),
+        ("PUBLIC_URL", "https://user@host", "no user"),
+        ("PUBLIC_URL", "https://host/?a=1", "no user, query or fragment"),
+        ("DATABASE_URL", "mysql://host/db", "postgresql:// or sqlite:///"),
+        ("DATABASE_URL", "sqlite", "postgresql:// or sqlite:///"),
+        ("DATABASE_URL", "sqlite://", "must name a file"),
+        ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
+        ("DATABASE_URL", "sqlite://host/x.db", "must name a file"),
+        ("ENCRYPTION_KEYS", KEY, "id:base64"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_variable_and_what_to_set(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
+) -> None:
+    message = problem_of(monkeypatch, **{name: value})
+
+    assert message.startswith(f"ORDER_ENGINE_{name}: ")
+    assert expected in message
+
+
+def test_several_problems_are_told_together_and_only_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = problem_of(monkeypatch, PORT="abc", LOG_FORMAT="xml")
+
+    assert [part.split(":")[0] for part in message.split("; ")] == ["ORDER_ENGINE_PORT", "ORDER_ENGINE_LOG_FORMAT"]
+
+
+def test_no_message_and_no_print_of_the_settings_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "hunter2-hunter2-hunter2"
+    assert secret not in problem_of(monkeypatch, DATABASE_URL=f"mysql://root:{secret}@db/orders")
+    assert secret not in problem_of(monkeypatch, ENCRYPTION_KEYS=f"k1:{secret}")
+    assert secret not in problem_of(monkeypatch, STOREFRONT_KEYS=secret, OPERATOR_KEYS=secret)
+    for name in ("DATABASE_URL", "ENCRYPTION_KEYS", "STOREFRONT_KEYS"):
+        monkeypatch.delenv(f"ORDER_ENGINE_{name}")
+    setenv(
+        monkeypatch,
+        SECRET_KEY=secret,
+        DATABASE_URL=f"postgresql://root:{secret}@db/orders",
+        ENCRYPTION_KEYS=f"k1:{base64.b64encode(secret.ljust(32).encode()).decode()}",
+    )
+    printed = repr(load_settings())
+    assert secret not in printed
+
+
+def test_one_key_cannot_stand_for_two_roles(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = problem_of(monkeypatch, STOREFRONT_KEYS="a,b", OPERATOR_KEYS="b")
+
+    assert message.startswith("ORDER_ENGINE_STOREFRONT_KEYS and ORDER_ENGINE_OPERATOR_KEYS share a key")
+
+
+def test_two_encryption_keys_cannot_have_one_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "an id twice" in problem_of(monkeypatch, ENCRYPTION_KEYS=f"k1:{KEY},k1:{KEY}")
+
+
+# --- safety ---
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "LocalHost"])
+def test_a_loopback_address_needs_no_keys(host: str) -> None:
+    check_api_safety(Settings(host=host))
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "shop.internal"])
+def test_any_other_address_needs_all_keys(host: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_api_safety(Settings(host=host))
+
+    names = [part.split()[0] for part in str(caught.value).split("; ")]
+    assert names == ["ORDER_ENGINE_STOREFRONT_KEYS", "ORDER_ENGINE_OPERATOR_KEYS", "ORDER_ENGINE_SECRET_KEY"]
+
+
+def test_a_short_secret_key_is_refused_where_others_can_reach_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    setenv(monkeypatch, HOST="0.0.0.0", STOREFRONT_KEYS="a", OPERATOR_KEYS="b", SECRET_KEY="short")
+
+    with pytest.raises(SettingsError, match=r"SECRET_KEY .* 16 characters"):
+        check_api_safety(load_settings())
+
+
+def test_without_a_secret_key_one_is_made_that_only_the_owner_can_read() -> None:
+    (key,) = secret_keys(Settings())
+
+    path = Path(".order-engine/secret.key")
+    assert path.read_text(encoding="ascii") == key.get_secret_value()
+    assert len(key.get_secret_value()) > 40
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [file.name for file in path.parent.iterdir()] == ["secret.key"]
+    assert secret_keys(Settings()) == (key,)
+
+
+def test_processes_that_start_at_once_agree_on_the_secret_key() -> None:
+    code = (
+        "import sys; from marketplace.settings import *; sys.stdin.readline();"
+        "print(secret_keys(Settings())[0].get_secret_value())"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in processes:
+        assert process.stdin
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    keys = {process.communicate(timeout=60)[0] for process in processes}
+
+    assert len(keys) == 1
+    assert len(keys.pop()) > 40
+
+
+def test_the_slower_of_two_processes_takes_the_faster_ones_secret_key(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    _create_once(path, "the faster one's")
+    _create_once(path, "the slower one's")
+
+    assert path.read_text(encoding="ascii") == "the faster one's"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_secret_key_is_made_up_where_others_can_reach_the_api() -> None:
+    with pytest.raises(SettingsError, match="ORDER_ENGINE_SECRET_KEY is not set"):
+        secret_keys(Settings(host="0.0.0.0"))
+    assert not Path(".order-engine").exists()
+
+
+def test_a_data_directory_that_cannot_be_written_is_named() -> None:
+    Path("file").touch()
+    with pytest.raises(SettingsError, match=r"ORDER_ENGINE_DATA_DIR: cannot keep a secret key at file/dir/secret.key"):
+        secret_keys(Settings(data_dir=Path("file/dir")))
+
+
+def test_an_empty_secret_key_file_is_not_used() -> None:
+    Path("secret.key").touch()
+    with pytest.raises(SettingsError, match="holds no secret key"):
+        secret_keys(Settings(data_dir=Path()))
+
+
+# --- the sellers file ---
+
+
+def test_the_sellers_file_is_read_with_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_APP_KEY", " vtexappkey-acme ")
+    monkeypatch.setenv("ACME_APP_TOKEN", "token")
+
+    sellers = load_sellers(sellers_file(SELLERS))
+
+    assert list(sellers) == ["acme", "local"]
+    acme, local = sellers["acme"], sellers["local"]
+    assert (acme.account, acme.affiliate_id, acme.sales_channel) == ("acme", "MKP", 1)
+    assert acme.base_url == "https://acme.vtexcommercestable.com.br"
+    assert (acme.app_key.get_secret_value(), acme.app_token.get_secret_value()) == ("vtexappkey-acme", "token")
+    assert (acme.requests_per_second, acme.price_tolerance) == (20, 0)
+    assert (acme.simulation_route, acme.cancel_route, acme.assortment) == ("checkout", "fulfillment", "all")
+    assert (local.base_url, local.app_key.get_secret_value()) == ("http://127.0.0.1:9000", "")
+    assert (local.simulation_route, local.cancel_route, local.assortment) == ("fulfillment", "oms", "approval")
+
+
+def test_a_secret_that_is_not_in_the_environment_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACME_APP_KEY", raising=False)
+
+    assert "sellers.acme.app_key_env: set the environment variable ACME_APP_KEY" in sellers_problem(SELLERS)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ('affiliate = "x"', "sellers.acme.affiliate: is not a known field"),
+        ('affiliate_id = "MK"', "sellers.acme.affiliate_id: must be exactly 3"),
+        ('affiliate_id = "MKPX"', "sellers.acme.affiliate_id: must be exactly 3"),
+        ('sales_channel = "1"', "sellers.acme.sales_channel: input should be a valid integer"),
+        ("sales_channel = 0", "sellers.acme.sales_channel: input should be greater than or equal to 1"),
+        ('base_url = "acme.example.com"', "sellers.acme.base_url: must be a URL"),
+        ("requests_per_second = 0", "sellers.acme.requests_per_second: input should be greater than 0"),
+        ("requests_per_second = inf", "sellers.acme.requests_per_second: input should be a finite number"),
+        ("price_tolerance = 1.1", "sellers.acme.price_tolerance: input should be less than or equal to 1"),
+        ('assortment = "some"', "sellers.acme.assortment: input should be 'all' or 'approval'"),
+        ('simulation_route = "x"', "sellers.acme.simulation_route: input should be 'checkout' or 'fulfillment'"),
+        ('cancel_route = "x"', "sellers.acme.cancel_route: input should be 'fulfillment' or 'oms'"),
+        ("", "sellers.acme.app_key_env: is missing"),
+    ],
+)
+def test_a_wrong_field_is_told_by_its_place_in_the_file(line: str, expected: str) -> None:
+    fields = {"affiliate_id": '"MKP"', "sales_channel": "1"}
+    if line:
+        name, value = line.split(" = ")
+        fields[name] = value
+    table = "\n".join(f"{field} = {content}" for field, content in fields.items())
+
+    assert expected in sellers_problem(f"[sellers.acme]\n{table}\n")
+
+
+def test_a_required_field_that_is_left_out_is_named() -> None:
+    message = sellers_problem("[sellers.acme]\n[sellers.other]\n")
+
+    for field in ("acme.affiliate_id", "acme.sales_channel", "other.affiliate_id", "other.sales_channel"):
+        assert f"sellers.{field}: is missing" in message
+
+
+@pytest.mark.parametrize("secret", ["vtexappkey-acme-QWERTY", "QWERTYUIOP" * 13])
+def test_a_secret_in_place_of_its_variables_name_is_refused_without_telling_it(secret: str) -> None:
+    message = sellers_problem(f'[sellers.acme]\naffiliate_id = "MKP"\nsales_channel = 1\napp_token_env = "{secret}"\n')
+
+    assert "app_token_env: must be the name of an environment variable, not the secret itself" in message
+    assert "QWERTY" not in message
+
+
+def test_a_sellers_name_must_be_able_to_stand_in_a_url() -> None:
+    assert "sellers.a b: a Seller is named by its VTEX account" in sellers_problem('[sellers."a b"]\n')
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "has no Sellers"),
+        ("sellers = 1", "has no Sellers"),
+        ("[seller.acme]\n", "has unknown tables: seller"),
+        ("[sellers", "is not valid TOML"),
+        ("[sellers]\nacme = 1\n", "sellers.acme: input should be"),
+    ],
+)
+def test_a_file_that_is_no_sellers_file_is_told_so(content: str, expected: str) -> None:
+    assert expected in sellers_problem(content)
+
+
+def test_a_file_in_another_encoding_is_told_so() -> None:
+    Path("sellers.toml").write_bytes(b"# \xff\n")
+    with pytest.raises(SettingsError, match="is not valid TOML"):
+        load_sellers(load_settings())
+
+
+def test_a_missing_sellers_file_is_told_with_what_to_do() -> None:
+    with pytest.raises(SettingsError, match=r"^ORDER_ENGINE_SELLERS: sellers.toml does not exist: create it"):
+        load_sellers(load_settings())
+
+
+def test_a_sellers_file_that_cannot_be_read_is_told_with_the_reason() -> None:
+    Path("sellers.toml").mkdir()
+    with pytest.raises(SettingsError, match=r"sellers.toml cannot be read: Is a directory"):
+        load_sellers(load_settings())

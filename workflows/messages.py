@@ -1,0 +1,196 @@
+"""Every input, result, signal, update and query of the workflows: one model in, one model out.
+
+Signals carry what a Seller reported, each with the id that makes a repeat recognisable (`event_id`, a fingerprint of
+its content) and the time at which the engine first took it (`received_at`).
+"""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+
+from marketplace.orders import (
+    Invoice,
+    LogisticsInfo,
+    Model,
+    Order,
+    OrderItem,
+    OrderRequest,
+    PaymentReport,
+    Reason,
+    SellerOrderPhase,
+    Tracking,
+    TrackingEvent,
+)
+
+# --- starting an order ---
+
+
+class OrderPolicy(Model):
+    """The rules an order lives by, fixed when it starts so that a changed setting never bends a running order."""
+
+    payment_deadline: timedelta
+    return_window: timedelta
+    price_tolerance: float = 0.0
+    """Share of a price by which the Seller may differ; 0 refuses any divergence."""
+    seller_attempts: int = 10
+    """Tries of one Seller call before the order is parked."""
+    seller_backoff: timedelta = timedelta(seconds=1)
+    """Pause after the first failed try; it doubles up to a minute."""
+    cancel_check: timedelta = timedelta(hours=1)
+    """How often the Seller is asked about a cancellation that it has not decided."""
+
+
+class OrderInput(Model):
+    """What starts an OrderWorkflow. `submission_id` names the post that won, when several raced."""
+
+    request: OrderRequest
+    policy: OrderPolicy
+    submission_id: str
+
+
+class Submission(Model):
+    """Answer of the update `await_placement`: the order once the Seller has placed or the engine rejected it."""
+
+    order: Order
+    digest: str
+    submission_id: str
+
+
+# --- what a Seller reports ---
+
+
+class SellerReport(Model):
+    event_id: str
+    received_at: AwareDatetime
+
+
+class InvoiceReport(SellerReport):
+    """Signal `invoice`: a sale or a return invoice; the older route carries tracking with it."""
+
+    invoice: Invoice
+    tracking: Tracking = Tracking()
+
+
+class TrackingReport(SellerReport):
+    """Signal `tracking`: how the package of a sale invoice travels."""
+
+    invoice_number: str
+    tracking: Tracking
+
+
+class DeliveryReport(SellerReport):
+    """Signal `delivery`: the courier's events, and whether the package has arrived."""
+
+    invoice_number: str
+    is_delivered: bool
+    events: list[TrackingEvent] = []
+
+
+class SellerCancelReport(SellerReport):
+    """Update, or without a worker signal, `seller_cancel`: the Seller canceled the order."""
+
+    reason: str = ""
+
+
+# --- what the marketplace and its operators say ---
+
+
+class OrderAnswer(Model):
+    """The order after an update, with the version of its state: the higher one is the newer."""
+
+    order: Order
+    version: int
+
+
+class CancelOutcome(StrEnum):
+    CANCELED = "canceled"
+    PENDING = "pending"
+
+
+class CancelAnswer(OrderAnswer):
+    outcome: CancelOutcome
+
+
+class OperatorNote(Model):
+    """Why an operator resumed a parked order; kept in the order's history."""
+
+    note: str = ""
+
+
+# --- between the workflow and its activities ---
+
+
+class CartCheck(Model):
+    """What the checkout's own simulation must confirm: lines, shipping and destination of an order."""
+
+    seller: str
+    items: list[OrderItem]
+    shipping: list[LogisticsInfo]
+    postal_code: str
+    country: str
+    price_tolerance: float
+
+
+class CheckedCart(Model):
+    """Either why the order cannot be placed as asked, or its shipping with the Seller's promises filled in."""
+
+    problem: Reason | None = None
+    shipping: list[LogisticsInfo] = []
+
+
+class PlaceCall(Model):
+    """An order to place, with the shipping promises of the checkout's own simulation filled in."""
+
+    request: OrderRequest
+    prices_may_diverge: bool
+
+
+class SellerOrderCall(Model):
+    """Names an order to a Seller: for dispatch, cancel and read. `value` in cents, to recognise the order by."""
+
+    seller: str
+    marketplace_order_id: str
+    order_id: str | None
+    value: int
+    reason: str = ""
+    requested_by_user: bool = False
+
+
+class Done(Model):
+    """The Seller did what it was asked; `receipt` is its word for it, if it gave one."""
+
+    receipt: str | None = None
+
+
+class CancelResult(Model):
+    """`confirmed`, or the Seller is still deciding."""
+
+    confirmed: bool
+
+
+class FoundOrder(Model):
+    """The order as the Seller has it now."""
+
+    order_id: str
+    phase: SellerOrderPhase
+    status: str | None = None
+
+
+class PlacedOrder(Model):
+    """The Seller has the order under `order_id`; `notes` say what it answered differently from what was asked."""
+
+    order_id: str
+    notes: list[str] = []
+
+
+class SaveCall(Model):
+    """The order record as the workflow knows it at `version`."""
+
+    order: Order
+    digest: str
+    version: int
+    payment: PaymentReport | None
+    event_ids: list[str]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
