@@ -18,9 +18,12 @@ from marketplace.checkout import find_problem, with_promises
 from marketplace.errors import (
     Cause,
     SellerAlreadyDone,
+    SellerCredentials,
     SellerError,
     SellerFailure,
     SellerRefused,
+    SellerUnavailable,
+    SellerUnknownOutcome,
     UnknownSeller,
     Verdict,
 )
@@ -45,6 +48,9 @@ from workflows.policies import (
     READ_ORDER,
     SELLER_FAILURE,
 )
+
+_DOUBTFUL = (SellerRefused, SellerAlreadyDone, SellerUnknownOutcome)
+"""Answers after which the order is read: an earlier try may have worked, and VTEX refuses repeats in several ways."""
 
 Endpoint = Callable[[str, str], str]
 """From Seller and marketplaceOrderId to the order's marketplaceServicesEndpoint."""
@@ -105,15 +111,15 @@ class SellerActivities:
             seller, ref = self._seller_of(call.seller), _ref(call)
             try:
                 return Done(receipt=(await seller.authorize_dispatch(ref)).receipt)
-            except (SellerRefused, SellerAlreadyDone) as refusal:
-                phase = (await _read(seller, ref, call.value)).phase
+            except _DOUBTFUL as error:
+                phase = await _phase(seller, ref, call.value)
                 if phase in {SellerOrderPhase.AUTHORIZED, SellerOrderPhase.INVOICED}:
                     return Done()
                 if phase is SellerOrderPhase.CANCELED:
-                    raise _as_canceled(refusal) from refusal
+                    raise _as_canceled(error) from error
                 if phase is SellerOrderPhase.HELD:
                     # The Seller's person must approve a price divergence; that takes hours, not seconds.
-                    raise _again_later(refusal, "waits for the Seller's manual price approval") from refusal
+                    raise _again_later(error, "waits for the Seller's manual price approval") from error
                 raise
 
     @activity.defn(name=CANCEL_ORDER.name)
@@ -123,8 +129,8 @@ class SellerActivities:
             seller, ref = self._seller_of(call.seller), _ref(call)
             try:
                 answer = await seller.cancel(ref, call.reason, requested_by_user=call.requested_by_user)
-            except (SellerRefused, SellerAlreadyDone):
-                phase = (await _read(seller, ref, call.value)).phase
+            except _DOUBTFUL:
+                phase = await _phase(seller, ref, call.value)
                 if phase is SellerOrderPhase.CANCELED:
                     return CancelResult(confirmed=True)
                 if phase is SellerOrderPhase.CANCELING:
@@ -150,6 +156,14 @@ async def _recovered(seller: Seller, ref: OrderRef, value: int, repeat: SellerFa
     if found.phase is SellerOrderPhase.CANCELED:
         raise _as_canceled(SellerAlreadyDone(repeat))
     return Placement(order_id=found.order_id, divergences=["placed by an earlier try whose answer was lost"])
+
+
+async def _phase(seller: Seller, ref: OrderRef, value: int) -> SellerOrderPhase | None:
+    """Where the order stands at the Seller after a doubtful answer; None when that cannot be learned now."""
+    try:
+        return (await _read(seller, ref, value)).phase
+    except (SellerUnavailable, SellerUnknownOutcome, SellerCredentials):
+        return None
 
 
 async def _read(seller: Seller, ref: OrderRef, value: int) -> SellerOrder:
