@@ -34,7 +34,7 @@ def _whole(value: Any) -> Any:
     return value
 
 
-Words = Annotated[str | None, BeforeValidator(_text), Field(max_length=2000)]
+Words = Annotated[Annotated[str, Field(max_length=2000)] | None, BeforeValidator(_text)]
 Number = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=128)]
 Cents = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MAX_CENTS)]
 Units = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=1_000_000)]

@@ -20,7 +20,9 @@ from marketplace.store.failures import available, one_line
 CONNECT_SECONDS: Final = 5
 """How long to wait for PostgreSQL to take a connection."""
 
-_LOCK_ID: Final = 0x6F72646572  # any number that nobody else in the database uses
+LOCK_ID: Final = 0x6F72646572
+"""PostgreSQL's advisory lock during a migration: any number that nobody else in the database uses."""
+
 _WAIT_SECONDS: Final = 60
 # Alembic keeps the migration at hand in module globals; across processes the database's own lock serves.
 _one_at_a_time = threading.Lock()
@@ -71,5 +73,5 @@ def _exclusive(engine: Engine) -> Iterator[Connection]:
     """One transaction that no other migrating process shares; it ends with all migrations or none."""
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": _LOCK_ID})
+            connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
         yield connection

@@ -38,7 +38,7 @@ from marketplace.store.base import (
     SchemaUnknown,
     StoreUnavailable,
 )
-from marketplace.store.migrate import migrate
+from marketplace.store.migrate import LOCK_ID, migrate
 from marketplace.store.sql import SqlOrderStore, open_store
 from marketplace.store.tables import metadata, orders
 
@@ -351,7 +351,7 @@ async def test_a_second_start_keeps_what_is_there(database_url: str) -> None:
 
 def test_processes_that_start_at_once_migrate_in_turn(database_url: str) -> None:
     code = (
-        "import asyncio, sys; from marketplace.store.migrate import migrate;"
+        "import asyncio, sys; from marketplace.store.migrate import LOCK_ID, migrate;"
         "print('ready', flush=True); sys.stdin.readline(); asyncio.run(migrate(sys.argv[1]))"
     )
     processes = [
@@ -374,6 +374,26 @@ def test_processes_that_start_at_once_migrate_in_turn(database_url: str) -> None
     for process in processes:
         _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (0, "")
+
+
+async def test_while_one_process_migrates_the_others_wait(database_url: str) -> None:
+    await migrate(database_url)
+    engine = create_async_engine(database_url)
+    async with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": LOCK_ID})
+        else:
+            await connection.exec_driver_sql("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(migrate(database_url))
+        done, _ = await asyncio.wait([waiting], timeout=0.5)
+        assert not done
+        await connection.rollback()
+        await waiting
+    await engine.dispose()
+
+
+async def test_databases_may_be_migrated_at_once_in_one_process(tmp_path: Path) -> None:
+    await asyncio.gather(*(migrate(f"sqlite+aiosqlite:///{tmp_path}/{n}.sqlite3") for n in range(8)))
 
 
 async def test_stores_may_be_opened_at_once_in_one_process(database_url: str) -> None:
@@ -449,6 +469,10 @@ async def test_after_a_restart_of_postgresql_the_store_goes_on(
             await store.get("MKP-1")
     finally:
         postgres.start()
+    assert await store.get("MKP-1") == record()
 
+    # A restart that nobody noticed fails no call at all.
+    postgres.stop()
+    postgres.start()
     assert await store.get("MKP-1") == record()
     await store.aclose()

@@ -1,0 +1,61 @@
+"""One Temporal server and one sandbox Seller for all order tests; the Seller's switches are reset for each."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+
+from marketplace.temporal import ensure_search_attributes
+from sandbox.config import SandboxConfig
+from sandbox.server import SandboxServer
+from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
+from workflows.policies import SEARCH_ATTRIBUTES
+
+MakeEngine = Callable[..., AbstractAsyncContextManager[Engine]]
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=TEMPORAL,
+        dev_server_extra_args=SERVER_FLAGS,
+        data_converter=pydantic_data_converter,
+    ) as environment:
+        await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+        yield environment.client
+
+
+@pytest.fixture(scope="session")
+async def seller() -> AsyncIterator[SandboxServer]:
+    async with SandboxServer(SandboxConfig()) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+async def _fresh_seller(seller: SandboxServer) -> None:
+    async with httpx.AsyncClient() as client:
+        (await client.post(f"{seller.url}/sandbox/reset")).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+async def engine(
+    temporal: Client, seller: SandboxServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Engine]:
+    async with Engine(temporal, seller.url, tmp_path_factory.mktemp("engine")) as running:
+        yield running
+
+
+@pytest.fixture
+def make_engine(temporal: Client, seller: SandboxServer, tmp_path: Path) -> MakeEngine:
+    """An engine with other settings: `async with make_engine(payment_deadline="1s") as engine`."""
+
+    def make(**changes: Any) -> Engine:
+        return Engine(temporal, seller.url, tmp_path, **changes)
+
+    return make
