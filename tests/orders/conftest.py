@@ -53,7 +53,7 @@ async def engine(
 
 @pytest.fixture
 def make_engine(temporal: Client, seller: SandboxServer, tmp_path: Path) -> MakeEngine:
-    """An engine with other settings: `async with make_engine(payment_deadline="1s") as engine`."""
+    """Makes engines with other settings, such as a payment_deadline of 1s."""
 
     def make(**changes: Any) -> Engine:
         return Engine(temporal, seller.url, tmp_path, **changes)

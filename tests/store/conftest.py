@@ -43,7 +43,7 @@ class PostgresServer:
 
     def _initdb(self, *locale: str) -> subprocess.CompletedProcess[bytes]:
         fixed = ["--username=engine", "--auth=trust", "--encoding=UTF8", "--no-sync"]
-        make = [self._programs / "initdb", "-D", self._data, *fixed, *locale]
+        make: list[str | Path] = [self._programs / "initdb", "-D", self._data, *fixed, *locale]
         return subprocess.run(make, user=self._user, cwd=self._directory, check=False, capture_output=True)
 
     def start(self) -> None:

@@ -243,7 +243,8 @@ class Engine:
         return self.client.get_workflow_handle(order_workflow_id("acme", order["marketplaceOrderId"]))
 
     async def state(self, order: dict[str, Any]) -> OrderState:
-        return await self.workflow(order).query("state", result_type=OrderState)
+        state: OrderState = await self.workflow(order).query("state", result_type=OrderState)
+        return state
 
 
 @asynccontextmanager
