@@ -29,7 +29,8 @@ def waits_for(state: OrderState) -> str:
     if (cancellation := state.cancellation) is not None and cancellation.state is not CancelState.REFUSED:
         asked = cancellation.state is CancelState.DECIDING
         return "the Seller's decision about the cancellation" if asked else "the Seller's answer to the cancellation"
-    return _WAITS[state.status]
+    # An unpaid order whose cancellation was refused is about to be parked.
+    return _WAITS.get(state.status, "an operator")
 
 
 def details(state: OrderState, until: datetime | None) -> str:

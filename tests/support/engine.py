@@ -183,6 +183,12 @@ class Engine:
         body: dict[str, Any] = answer.json()
         return body
 
+    async def until_known(self, order: dict[str, Any]) -> None:
+        """Wait until the engine knows the order, however little has happened to it."""
+        async with asyncio.timeout(10):
+            while (await self.http.get(f"/orders/{order['marketplaceOrderId']}")).status_code != 200:
+                await asyncio.sleep(0.02)
+
     async def until(
         self,
         order: dict[str, Any],
