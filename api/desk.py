@@ -45,6 +45,7 @@ from marketplace.rules import cancel_conflict, has_open_invoice, payment_conflic
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import Settings
 from marketplace.store.base import OrderPage, OrderRecord, OrderStore
+from marketplace.temporal import TemporalUnreachable, reaching
 from workflows.messages import (
     CancelAnswer,
     CancelOutcome,
@@ -144,7 +145,7 @@ class OrderDesk:
                 return Answer(record.order, Outcome.DONE)
         start = self._start(request, seller, digest)
         try:
-            async with asyncio.timeout(wait), _temporal():
+            async with asyncio.timeout(wait), _temporal(self._client):
                 submission: Submission = await self._client.execute_update_with_start_workflow(
                     "await_placement",
                     start_workflow_operation=start.operation(),
@@ -295,7 +296,7 @@ class OrderDesk:
 
     async def _accepted(self, request: OrderRequest, start: "_Start") -> Answer:
         """Nobody has answered in time: make sure the order is durable, and that it is this order."""
-        async with _temporal():
+        async with _temporal(self._client):
             handle = await self._client.start_workflow(
                 ORDER_WORKFLOW, start.order, **start.options(), rpc_timeout=RPC_TIMEOUT
             )
@@ -306,7 +307,7 @@ class OrderDesk:
     async def _just_started(self, seller: str, marketplace_order_id: str) -> Order | None:
         handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
         try:
-            async with _temporal():
+            async with _temporal(self._client):
                 async for event in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
                     payloads = event.workflow_execution_started_event_attributes.input.payloads
                     [order] = await self._client.data_converter.decode(payloads, [OrderInput])
@@ -341,7 +342,7 @@ class OrderDesk:
         """Ask a workflow. Raises NoWorker when none took it, _Late when one took it and has not answered."""
         accepted = False
         try:
-            async with asyncio.timeout(WORKER_WAIT), _temporal():
+            async with asyncio.timeout(WORKER_WAIT), _temporal(self._client):
                 update = await handle.start_update(
                     name,
                     argument,
@@ -359,7 +360,7 @@ class OrderDesk:
         return answer
 
     async def _signal(self, handle: WorkflowHandle[Any, Any], name: str, report: Model) -> None:
-        async with _temporal():
+        async with _temporal(self._client):
             await handle.signal(name, report, rpc_timeout=RPC_TIMEOUT)
 
 
@@ -405,10 +406,13 @@ class _Start:
 
 
 @asynccontextmanager
-async def _temporal() -> AsyncIterator[None]:
+async def _temporal(client: Client) -> AsyncIterator[None]:
     """Tell Temporal's errors by what a caller must do."""
     try:
-        yield
+        with reaching(client):
+            yield
+    except TemporalUnreachable as error:
+        raise TemporalAway(str(error)) from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         raise NoWorker("no worker has answered") from None
     except WorkflowUpdateFailedError as error:

@@ -231,14 +231,14 @@ class Engine:
         """Make the Seller send a callback now; each attempt's answer of the engine."""
         answer = await self.sandbox.post(f"/orders/{order['marketplaceOrderId']}/{what}", json=body)
         assert answer.status_code == 200, answer.text
-        sent: list[dict[str, Any]] = answer.json()
+        sent: list[dict[str, Any]] = answer.json()["callbacks"]
         return sent
 
     async def callback(
         self, order: dict[str, Any], path: str, body: Any = None, method: str = "POST", **options: Any
     ) -> httpx.Response:
         """Call back ourselves, below the order's marketplaceServicesEndpoint."""
-        endpoint = (await self.ledger(order))["marketplaceServicesEndpoint"]
+        endpoint = (await self.ledger(order))["endpoint"]
         if body is not None:
             options["json"] = body
         return await self.http.request(method, f"{endpoint}{path}", **options)
