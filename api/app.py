@@ -18,7 +18,6 @@ from api.deps import Services, operator
 from api.desk import OrderDesk
 from api.middleware import BodyLimit, OneSlash
 from api.routes import callbacks, carts, health, orders
-from api.routes.carts import CART_TIMEOUT
 from marketplace.errors import EngineError
 from marketplace.security import ApiKeys, CallbackTokens
 from marketplace.seller.base import SellerConfig
@@ -30,11 +29,20 @@ from marketplace.telemetry import configure_logging, get_logger
 from marketplace.temporal import connect
 
 _CHECK_TIMEOUT = timedelta(seconds=2)
+CART_TIMEOUT = 5.0
+"""Seconds a shopper is made to wait for a Seller."""
 
 
-def create_app(settings: Settings, sellers: dict[str, SellerConfig], client: Client, store: OrderStore) -> FastAPI:
+def create_app(
+    settings: Settings,
+    sellers: dict[str, SellerConfig],
+    client: Client,
+    store: OrderStore,
+    *,
+    cart_timeout: float = CART_TIMEOUT,
+) -> FastAPI:
     """Put together the API over a Temporal client and a store, which stay the caller's to close."""
-    pool = SellerPool(sellers, Timeouts(read=CART_TIMEOUT, total=CART_TIMEOUT))
+    pool = SellerPool(sellers, Timeouts(read=cart_timeout, total=cart_timeout))
 
     async def ready() -> dict[str, str]:
         temporal, database = await asyncio.gather(_check_temporal(client), _check_store(store))
@@ -58,6 +66,7 @@ def create_app(settings: Settings, sellers: dict[str, SellerConfig], client: Cli
         pool=pool,
         keys=ApiKeys(settings.storefront_keys, settings.operator_keys),
         tokens=CallbackTokens(secret_keys(settings)),
+        cart_timeout=cart_timeout,
         ready=ready,
     )
     problems.install(app)

@@ -29,6 +29,8 @@ class Services:
     pool: SellerPool
     keys: ApiKeys
     tokens: CallbackTokens
+    cart_timeout: float
+    """Seconds a shopper is made to wait for a Seller."""
     ready: Callable[[], Coroutine[Any, Any, dict[str, str]]]
     """Checks what the API needs: from a part's name to "ok" or what is the matter."""
 

@@ -14,9 +14,6 @@ from marketplace.seller.base import Cart
 
 router = APIRouter(prefix="/carts", tags=["Storefront"], dependencies=[Depends(storefront)])
 
-CART_TIMEOUT = 5.0
-"""Seconds a shopper is made to wait for a Seller."""
-
 
 @router.post(
     "/simulation",
@@ -36,10 +33,10 @@ async def simulate_cart(request: Request, services: ServicesDep) -> Response:
         raise Problem(404, str(error)) from None
     cart = Cart(items=body.items, postal_code=body.postal_code, country=body.country)
     try:
-        async with asyncio.timeout(CART_TIMEOUT):
+        async with asyncio.timeout(services.cart_timeout):
             simulation = await seller.simulate(cart)
     except TimeoutError:
-        raise Problem(504, f"the Seller has not answered within {CART_TIMEOUT:.0f} s; try again") from None
+        raise Problem(504, f"the Seller has not answered within {services.cart_timeout:g} s; try again") from None
     except SellerError as error:
         raise Problem(502, f"the Seller cannot simulate the cart: {error}", kind=error.failure.verdict) from None
     return Response(simulation.model_dump_json(), media_type="application/json")

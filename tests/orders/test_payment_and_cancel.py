@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.orders.conftest import MakeEngine
+from tests.conftest import MakeEngine
 from tests.support.engine import Engine, new_order
 
 

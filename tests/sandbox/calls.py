@@ -96,7 +96,7 @@ def acknowledged() -> Step:
 async def eventually(question: Callable[[], Awaitable[bool]], seconds: float = 5) -> None:
     """Ask until the answer is yes."""
     async with asyncio.timeout(seconds):
-        while not await question():  # noqa: ASYNC110 - the other side is another process's matter, there is no event
+        while not await question():
             await asyncio.sleep(0.01)
 
 

@@ -95,6 +95,7 @@ class Engine:
             "cancel_check": "300ms",
         }
         seller_changes = changes.pop("seller", {})
+        self._cart_timeout = changes.pop("cart_timeout", 1.0)
         self.settings = Settings(**{**defaults, **changes})
         self.sellers = {
             "acme": SellerConfig(
@@ -117,7 +118,7 @@ class Engine:
         self._stack.push_async_callback(self.store.aclose)
         self.pool = SellerPool(self.sellers, FAST)
         self._stack.push_async_callback(self.pool.aclose)
-        app = create_app(self.settings, self.sellers, self.client, self.store)
+        app = create_app(self.settings, self.sellers, self.client, self.store, cart_timeout=self._cart_timeout)
         url = await self._stack.enter_async_context(http_server(app, self.port))
         self.http = await self._stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=40))
         self.sandbox = await self._stack.enter_async_context(

@@ -1,4 +1,4 @@
-"""One Temporal server and one sandbox Seller for all order tests; the Seller's switches are reset for each."""
+"""What tests of the whole engine share: one Temporal server, one sandbox Seller, one engine between them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -37,14 +37,16 @@ async def seller() -> AsyncIterator[SandboxServer]:
         yield server
 
 
-@pytest.fixture(autouse=True)
-async def _fresh_seller(seller: SandboxServer) -> None:
+@pytest.fixture
+async def fresh_seller(seller: SandboxServer) -> SandboxServer:
+    """The Seller without orders, faults or changed switches."""
     async with httpx.AsyncClient() as client:
         (await client.post(f"{seller.url}/sandbox/reset")).raise_for_status()
+    return seller
 
 
 @pytest.fixture(scope="session")
-async def engine(
+async def shared_engine(
     temporal: Client, seller: SandboxServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Engine]:
     async with Engine(temporal, seller.url, tmp_path_factory.mktemp("engine")) as running:
@@ -52,10 +54,16 @@ async def engine(
 
 
 @pytest.fixture
-def make_engine(temporal: Client, seller: SandboxServer, tmp_path: Path) -> MakeEngine:
+def engine(shared_engine: Engine, fresh_seller: SandboxServer) -> Engine:
+    """The one engine that all tests share, beside a Seller that is as new."""
+    return shared_engine
+
+
+@pytest.fixture
+def make_engine(temporal: Client, fresh_seller: SandboxServer, tmp_path: Path) -> MakeEngine:
     """Makes engines with other settings, such as a payment_deadline of 1s."""
 
     def make(**changes: Any) -> Engine:
-        return Engine(temporal, seller.url, tmp_path, **changes)
+        return Engine(temporal, fresh_seller.url, tmp_path, **changes)
 
     return make
