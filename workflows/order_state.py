@@ -343,7 +343,7 @@ def _seller_canceled(state: OrderState, report: SellerCancelReport, at: datetime
     repeated = report.event_id in state.cancel_reports
     after = state if repeated else _with(state, cancel_reports=[*state.cancel_reports, report.event_id])
     known = state.cancellation
-    if state.rejection is not None or state.canceled:
+    if state.rejection is not None or state.canceled or state.status is OrderStatus.RETURNED:
         return state if repeated else _told(state, after, at, "the Seller canceled an order that had ended")
     if not state.placed:
         kept = _with(after, early_cancel=report, parked=None)
