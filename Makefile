@@ -27,11 +27,11 @@ $(READY): requirements/dev.txt pyproject.toml
 install: $(READY)  ## Set up .venv with the order-engine command
 	@echo "Ready: $(BIN)/order-engine --help"
 
-demo: $(READY)  ## Watch one order go through its whole life
-	@$(BIN)/order-engine demo
+demo: $(READY)  ## Watch one order go through its whole life (ARGS=--keep to look around)
+	@$(BIN)/order-engine demo $(ARGS)
 
 dev: $(READY)  ## Run everything on this machine until Ctrl-C
-	@$(BIN)/order-engine dev
+	@$(BIN)/order-engine dev $(ARGS)
 
 test: $(READY) check  ## Static checks, then every test with coverage
 	@$(BIN)/python -m tests

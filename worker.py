@@ -1,30 +1,41 @@
 """The worker's process: connect, register, run until told to stop, leave with nothing in hand."""
 
 import asyncio
-import os
 import signal
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.catalog import CatalogActivities
 from activities.orders import OrderActivities
+from activities.schedules import ensure_refreshes
 from activities.seller import SellerActivities
+from activities.sku_reader import build_shop
 from marketplace.errors import EngineError
+from marketplace.process import leave
 from marketplace.security import CallbackTokens
+from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool
 from marketplace.settings import Settings, load_sellers, load_settings, secret_keys
 from marketplace.store.base import OrderStore
-from marketplace.store.sql import open_store
+from marketplace.store.stores import Stores, open_stores
 from marketplace.telemetry import configure_logging, get_logger
 from marketplace.temporal import connect, ensure_search_attributes
+from workflows.catalog_import import CatalogImportWorkflow
+from workflows.catalog_policies import SKU_ID, catalog_queue
 from workflows.order import OrderWorkflow
 from workflows.policies import SEARCH_ATTRIBUTES
+from workflows.sku_sync import SkuSyncWorkflow
 
 GRACE = timedelta(seconds=20)
 """How long running Seller calls may take to end when the worker is told to stop."""
+
+CATALOG_ACTIVITIES = 50
+"""SKUs of all Sellers that are read at once after notices; more of them wait in Temporal and not in this process."""
 
 # Pure modules of ours are shared with the workflow sandbox instead of being imported anew for each workflow.
 _RUNNER = SandboxedWorkflowRunner(
@@ -54,36 +65,46 @@ def build_worker(
     )
 
 
+def build_catalog_worker(
+    client: Client, settings: Settings, sellers: Mapping[str, SellerConfig], pool: SellerPool, stores: Stores
+) -> Worker:
+    """Put together the worker of the catalog, on a task queue of its own: a re-index must not stand before an order."""
+    shops = {name: build_shop(config, pool) for name, config in sellers.items()}
+    return Worker(
+        client,
+        task_queue=catalog_queue(settings.task_queue),
+        workflows=[SkuSyncWorkflow, CatalogImportWorkflow],
+        activities=CatalogActivities(shops, stores.offers, stores.journal).all,
+        workflow_runner=_RUNNER,
+        max_concurrent_activities=CATALOG_ACTIVITIES,
+        graceful_shutdown_timeout=GRACE,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+    )
+
+
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then finish what is running, within GRACE."""
     log = get_logger("worker")
     sellers = load_sellers(settings)
     client = await connect(settings)
-    await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
-    store = await open_store(settings)
+    await ensure_search_attributes(client, [*SEARCH_ATTRIBUTES, SKU_ID])
+    stores = await open_stores(settings)
     pool = SellerPool(sellers)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with build_worker(client, settings, pool, store):
+        async with (
+            build_worker(client, settings, pool, stores.orders),
+            build_catalog_worker(client, settings, sellers, pool, stores),
+        ):
+            await ensure_refreshes(client, settings, sellers)
             log.info("worker runs", task_queue=settings.task_queue, sellers=sorted(sellers))
             await stop.wait()
             log.info("worker stops")
     finally:
         await pool.aclose()
-        await store.aclose()
-
-
-def leave(code: int) -> None:
-    """End a process that used Temporal's SDK.
-
-    While an interpreter shuts down the SDK's native threads can crash it (sdk-python issue 300), after all work was
-    right; so everything is flushed and the rest of the shutdown skipped.
-    """
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+        await stores.aclose()
 
 
 def main() -> None:

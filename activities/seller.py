@@ -152,7 +152,13 @@ def _ref(call: SellerOrderCall) -> OrderRef:
 
 async def _recovered(seller: Seller, ref: OrderRef, value: int, repeat: SellerFailure) -> Placement:
     """The placement that an earlier try made: its answer was lost, or the worker died with it."""
-    found = await _read(seller, ref, value)
+    try:
+        found = await _read(seller, ref, value)
+    except SellerRefused as error:
+        if error.failure.cause is not Cause.NOT_FOUND:
+            raise
+        # The Seller has it by its own word, so its order store lags behind or a page of the edge answered.
+        raise SellerUnknownOutcome(error.failure.model_copy(update={"verdict": Verdict.UNKNOWN_OUTCOME})) from error
     if found.phase is SellerOrderPhase.CANCELED:
         raise _as_canceled(SellerAlreadyDone(repeat))
     return Placement(order_id=found.order_id, divergences=["placed by an earlier try whose answer was lost"])
@@ -164,6 +170,11 @@ async def _phase(seller: Seller, ref: OrderRef, value: int) -> SellerOrderPhase 
         return (await _read(seller, ref, value)).phase
     except (SellerUnavailable, SellerUnknownOutcome, SellerCredentials):
         return None
+    except SellerRefused as error:
+        # The first answer tells more than that the order cannot be found to look at.
+        if error.failure.cause is Cause.NOT_FOUND:
+            return None
+        raise
 
 
 async def _read(seller: Seller, ref: OrderRef, value: int) -> SellerOrder:
@@ -185,6 +196,11 @@ def _again_later(error: SellerError, why: str) -> SellerError:
     return SellerError(error.failure.model_copy(update=update))
 
 
+def _of_the_edge(failure: SellerFailure) -> bool:
+    """Whether a 404 is a page of VTEX's edge, which comes and goes: the Seller's own one has a code (contract 0)."""
+    return failure.cause is Cause.NOT_FOUND and failure.code is None
+
+
 @asynccontextmanager
 async def _asking() -> AsyncIterator[None]:
     """Heartbeat while the Seller is asked, and turn its errors into what Temporal understands."""
@@ -198,7 +214,7 @@ async def _asking() -> AsyncIterator[None]:
             str(failure),
             failure,
             type=SELLER_FAILURE,
-            non_retryable=not failure.verdict.may_pass,
+            non_retryable=not (failure.verdict.may_pass or _of_the_edge(failure)),
             next_retry_delay=timedelta(seconds=failure.retry_after) if failure.retry_after else None,
         ) from None
     finally:

@@ -9,22 +9,24 @@ from importlib.metadata import version
 
 import uvicorn
 from fastapi import Depends, FastAPI
+from fastapi_offline import FastAPIOffline
 from prometheus_fastapi_instrumentator import Instrumentator
 from temporalio.client import Client
 from temporalio.service import RPCError
 
 from api import docs, problems
+from api.catalog_desk import CatalogDesk
 from api.deps import Services, operator
 from api.desk import OrderDesk
 from api.middleware import BodyLimit, OneSlash
-from api.routes import callbacks, carts, health, orders
+from api.routes import callbacks, carts, catalog, health, logs, notifications, orders
 from marketplace.errors import EngineError
-from marketplace.security import ApiKeys, CallbackTokens
+from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool, Timeouts
 from marketplace.settings import Settings, check_api_safety, load_sellers, load_settings, secret_keys
 from marketplace.store.base import OrderStore, StoreUnavailable
-from marketplace.store.sql import open_store
+from marketplace.store.stores import Stores, open_stores
 from marketplace.telemetry import configure_logging, get_logger
 from marketplace.temporal import connect
 
@@ -37,15 +39,16 @@ def create_app(
     settings: Settings,
     sellers: dict[str, SellerConfig],
     client: Client,
-    store: OrderStore,
+    stores: Stores,
     *,
     cart_timeout: float = CART_TIMEOUT,
 ) -> FastAPI:
-    """Put together the API over a Temporal client and a store, which stay the caller's to close."""
-    pool = SellerPool(sellers, Timeouts(read=cart_timeout, total=cart_timeout))
+    """Put together the API over a Temporal client and stores, which stay the caller's to close."""
+    # Looser than the cart's own limit, so that it is always that one which tells a late Seller from a failed one.
+    pool = SellerPool(sellers, Timeouts(read=2 * cart_timeout, total=2 * cart_timeout))
 
     async def ready() -> dict[str, str]:
-        temporal, database = await asyncio.gather(_check_temporal(client), _check_store(store))
+        temporal, database = await asyncio.gather(_check_temporal(client), _check_store(stores.orders))
         return {"temporal": temporal, "database": database}
 
     @asynccontextmanager
@@ -53,29 +56,44 @@ def create_app(
         yield
         await pool.aclose()
 
-    app = FastAPI(
+    # The page at /docs brings its own scripts: whoever reads it may have no internet.
+    app = FastAPIOffline(
         title="Marketplace order engine",
         version=version("marketplace-order-engine"),
         description="Orders of an own marketplace, placed and followed with Sellers on VTEX. Cents, and UTC.",
         lifespan=lifespan,
         redoc_url=None,
+        # The redirect repeats the Host header, and behind a proxy would send a client's key to plain http.
+        redirect_slashes=False,
     )
     app.state.services = Services(
-        desk=OrderDesk(client, store, settings, sellers),
+        desk=OrderDesk(client, stores.orders, settings, sellers),
+        catalog=CatalogDesk(client, stores.offers, settings, sellers),
+        journal=stores.journal,
         sellers=sellers,
         pool=pool,
         keys=ApiKeys(settings.storefront_keys, settings.operator_keys),
         tokens=CallbackTokens(secret_keys(settings)),
+        affiliates=AffiliateTokens(secret_keys(settings)),
         cart_timeout=cart_timeout,
         ready=ready,
     )
     problems.install(app)
     docs.install(app)
-    for router in (carts.router, orders.router, orders.operators, callbacks.router, health.router):
+    for router in (
+        carts.router,
+        orders.router,
+        orders.operators,
+        callbacks.router,
+        notifications.router,
+        catalog.router,
+        logs.router,
+        health.router,
+    ):
         app.include_router(router)
     # Route templates are the label, not paths: paths hold order ids, and tokens.
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(
-        app, tags=["Operator"], dependencies=[Depends(operator)]
+        app, tags=["Operator"], dependencies=[Depends(operator)], responses=docs.problem_docs(401, 403)
     )
     app.add_middleware(OneSlash)
     app.add_middleware(BodyLimit)
@@ -86,7 +104,7 @@ async def _check_temporal(client: Client) -> str:
     try:
         await client.service_client.check_health(timeout=_CHECK_TIMEOUT)
     except (RPCError, RuntimeError) as error:
-        return f"cannot be reached: {str(error).splitlines()[0][:200]}"
+        return _away("temporal", error)
     return "ok"
 
 
@@ -94,8 +112,14 @@ async def _check_store(store: OrderStore) -> str:
     try:
         await store.ping()
     except StoreUnavailable as error:
-        return str(error)
+        return _away("database", error)
     return "ok"
+
+
+def _away(part: str, error: Exception) -> str:
+    # Anybody may ask for health; addresses and account names are for the log alone.
+    get_logger("api").warning("not ready", part=part, error=" ".join(str(error).split())[:200])
+    return "cannot be reached"
 
 
 async def serve(settings: Settings) -> None:
@@ -104,8 +128,8 @@ async def serve(settings: Settings) -> None:
     sellers = load_sellers(settings)
     # The server may come later than the API: requests get 503 until then.
     client = await connect(settings, lazy=True)
-    store = await open_store(settings)
-    app = create_app(settings, sellers, client, store)
+    stores = await open_stores(settings)
+    app = create_app(settings, sellers, client, stores)
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -119,7 +143,7 @@ async def serve(settings: Settings) -> None:
     try:
         await uvicorn.Server(config).serve()
     finally:
-        await store.aclose()
+        await stores.aclose()
 
 
 def main() -> int:

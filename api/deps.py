@@ -1,20 +1,22 @@
-"""What routes need, as annotated dependencies: the desk, the Sellers, who is asking, and the body."""
+"""What routes need, as annotated dependencies: the desk, the Sellers, who is asking, and for which order."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from fastapi import Depends, Header, Request
-from pydantic import BaseModel, ValidationError
+from fastapi import Depends, Header, Path, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import TypeAdapter, ValidationError
 
+from api.catalog_desk import CatalogDesk
 from api.desk import NoWorker, OrderConflict, OrderDesk, OrderUnknown, SellerUnknown, TemporalAway
-from api.problems import Problem, field_errors, unavailable
-from marketplace.security import ApiKeys, CallbackTokens, Role
+from api.problems import Problem, unavailable
+from marketplace.orders import Identifier
+from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens, Role
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool
-
-Body = TypeVar("Body", bound=BaseModel)
+from marketplace.store.base import Journal
 
 DEFAULT_WAIT = 5.0
 LONGEST_WAIT = 30.0
@@ -25,10 +27,13 @@ class Services:
     """Everything an app is made of; one per process, in `app.state.services`."""
 
     desk: OrderDesk
+    catalog: CatalogDesk
+    journal: Journal
     sellers: dict[str, SellerConfig]
     pool: SellerPool
     keys: ApiKeys
     tokens: CallbackTokens
+    affiliates: AffiliateTokens
     cart_timeout: float
     """Seconds a shopper is made to wait for a Seller."""
     ready: Callable[[], Coroutine[Any, Any, dict[str, str]]]
@@ -43,60 +48,55 @@ def services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(services)]
 
 
-def _role(request: Request, authorization: str | None) -> Role:
+Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Depends(HTTPBearer(auto_error=False, description="A storefront or operator key; none when no keys are set.")),
+]
+
+
+def _role(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Role:
     keys = services(request).keys
     if not keys.required:
         return Role.OPERATOR
-    scheme, _, key = (authorization or "").partition(" ")
-    role = keys.role_of(key.strip()) if scheme.lower() == "bearer" else None
+    role = keys.role_of(bearer.credentials.strip()) if bearer else None
     if role is None:
         detail = "send a valid key as 'Authorization: Bearer <key>'"
         raise Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="order-engine"'})
     return role
 
 
-Authorization = Annotated[str | None, Header(description="`Bearer <key>`")]
-
-
-def storefront(request: Request, authorization: Authorization = None) -> None:
+def storefront(request: Request, bearer: Bearer) -> None:
     """Let storefront and operator keys pass."""
-    _role(request, authorization)
+    _role(request, bearer)
 
 
-def operator(request: Request, authorization: Authorization = None) -> None:
+def operator(request: Request, bearer: Bearer) -> None:
     """Let operator keys pass."""
-    if _role(request, authorization) is not Role.OPERATOR:
+    if _role(request, bearer) is not Role.OPERATOR:
         raise Problem(403, "this needs an operator key")
 
 
-async def read_body(request: Request, model: type[Body], *, invalid: int) -> Body:
-    """Read a JSON body into a model; 400 when it is no JSON, `invalid` when it is not what the model asks for.
+_identifier = TypeAdapter[str](Identifier)
 
-    Read here and not by the framework: after the key was checked, and with pydantic's own parser, which has answers
-    to half surrogate pairs, endless nesting and numbers of a thousand digits.
-    """
-    raw = await request.body()
-    if not raw.strip():
-        raise Problem(400 if invalid == 400 else 422, "the body is empty: send JSON")  # noqa: PLR2004
+
+def order_id(marketplace_order_id: Annotated[str, Path(description="The order's marketplaceOrderId")]) -> str:
+    """The order id in the path. What is no id is no order's; not every database would even look for it."""
     try:
-        return model.model_validate_json(raw)
-    except ValidationError as error:
-        errors = field_errors(error)
-        if error.errors()[0]["type"] == "json_invalid":
-            raise Problem(400, "the body is not JSON", errors=errors) from None
-        raise Problem(invalid, _summary(len(errors)), errors=errors) from None
+        return _identifier.validate_python(marketplace_order_id)
+    except ValidationError:
+        raise Problem(404, "no such order: an id is 1 to 128 characters of A-Z a-z 0-9 . _ -") from None
 
 
-def _summary(count: int) -> str:
-    return "one field is invalid" if count == 1 else f"{count} fields are invalid"
+OrderId = Annotated[str, Depends(order_id)]
 
 
 def prefer_wait(prefer: Annotated[str | None, Header(description="`wait=N`, seconds, up to 30")] = None) -> float:
-    """How long the client is ready to wait, by its Prefer header (RFC 7240)."""
+    """How long the client is ready to wait, by its Prefer header (RFC 7240). What makes no sense is not preferred."""
     for part in (prefer or "").split(","):
-        name, _, value = part.partition("=")
-        if name.strip().lower() == "wait" and value.strip().isdecimal():
-            return min(float(value.strip()[:6]), LONGEST_WAIT)
+        name, _, value = part.partition(";")[0].partition("=")
+        seconds = value.strip().strip('"')
+        if name.strip().lower() == "wait" and seconds.isdecimal():
+            return min(float(seconds), LONGEST_WAIT)
     return DEFAULT_WAIT
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import uuid4
 
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
@@ -27,7 +28,7 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from marketplace.errors import EngineError
@@ -41,7 +42,7 @@ from marketplace.orders import (
     PaymentReport,
     ReasonCode,
 )
-from marketplace.rules import cancel_conflict, has_open_invoice, payment_conflict, seller_cancel_conflict
+from marketplace.rules import ENDS, cancel_conflict, has_open_invoice, payment_conflict, seller_cancel_conflict
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import Settings
 from marketplace.store.base import OrderPage, OrderRecord, OrderStore
@@ -144,17 +145,20 @@ class OrderDesk:
             if record.order.status not in _UNSETTLED:
                 return Answer(record.order, Outcome.DONE)
         start = self._start(request, seller, digest)
+        operation = start.operation()
         try:
-            async with asyncio.timeout(wait), _temporal(self._client):
+            async with _quiet(operation), asyncio.timeout(wait), temporal(self._client, None):
                 submission: Submission = await self._client.execute_update_with_start_workflow(
                     "await_placement",
-                    start_workflow_operation=start.operation(),
+                    start_workflow_operation=operation,
                     id="placement",
                     result_type=Submission,
                     rpc_timeout=timedelta(seconds=max(wait, 1.0)),
                 )
         except (TimeoutError, NoWorker):
             return await self._accepted(request, start)
+        except Closed:
+            return await self._ended_meanwhile(request, digest)
         _check_same(submission.digest == digest)
         reason = submission.order.reason
         if reason is not None and reason.code is ReasonCode.DUPLICATE_ORDER_ID:
@@ -199,9 +203,11 @@ class OrderDesk:
             return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
         except _Late:
             return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
-        except _Closed:
+        except Closed:
             record = await self._record(marketplace_order_id)
             _check(payment_conflict(record.order.status, record.payment, report))
+            if record.payment != report:
+                _check_ended(record.order)
             return Answer(record.order, Outcome.DONE)
         return Answer(await self._newest(answer), Outcome.DONE)
 
@@ -217,9 +223,10 @@ class OrderDesk:
             await self._signal(handle, "cancel_requested", request)
         except _Late:
             pass
-        except _Closed:
+        except Closed:
             record = await self._record(marketplace_order_id)
             _check(cancel_conflict(record.order.status, has_open_invoice=has_open_invoice(record.order.invoices)))
+            _check_ended(record.order)
             return Answer(record.order, Outcome.DONE)
         else:
             done = answer.outcome is CancelOutcome.CANCELED
@@ -235,8 +242,9 @@ class OrderDesk:
             answer = await self._update(handle, str(action), OperatorNote(note=note), OrderAnswer)
         except _Late:
             return await self.find(marketplace_order_id)
-        except _Closed:
+        except Closed:
             record = await self._record(marketplace_order_id)
+            _check_ended(record.order)
             raise OrderConflict(f"the order has ended as {record.order.status}; nothing is left to {action}") from None
         return answer.order
 
@@ -257,7 +265,7 @@ class OrderDesk:
                 await self._take_cancel(handle, report)
             else:
                 await self._signal(handle, signal, report)
-        except _Closed:
+        except Closed:
             record = await self._record(marketplace_order_id)
             self._check_closed(record, report)
 
@@ -276,6 +284,7 @@ class OrderDesk:
         order = record.order
         if isinstance(report, SellerCancelReport):
             _check(seller_cancel_conflict(order.status, has_open_invoice=has_open_invoice(order.invoices)))
+            _check_ended(order)
         else:
             raise OrderConflict(f"the order has ended as {order.status} and takes no more reports")
 
@@ -296,23 +305,33 @@ class OrderDesk:
 
     async def _accepted(self, request: OrderRequest, start: "_Start") -> Answer:
         """Nobody has answered in time: make sure the order is durable, and that it is this order."""
-        async with _temporal(self._client):
-            handle = await self._client.start_workflow(
-                ORDER_WORKFLOW, start.order, **start.options(), rpc_timeout=RPC_TIMEOUT
-            )
-            memo = await (await handle.describe(rpc_timeout=RPC_TIMEOUT)).memo()
+        await self._check_temporal()
+        try:
+            async with temporal(self._client):
+                handle = await self._client.start_workflow(
+                    ORDER_WORKFLOW, start.order, **start.options(), rpc_timeout=RPC_TIMEOUT
+                )
+                memo = await (await handle.describe(rpc_timeout=RPC_TIMEOUT)).memo()
+        except Closed:
+            return await self._ended_meanwhile(request, start.digest)
         _check_same(memo.get(_DIGEST) == start.digest)
         return Answer(await self.find(request.marketplace_order_id), Outcome.ACCEPTED)
+
+    async def _ended_meanwhile(self, request: OrderRequest, digest: str) -> Answer:
+        """The order ended after its record was read, and before it was asked."""
+        record = await self._record(request.marketplace_order_id)
+        _check_same(record.digest == digest)
+        return Answer(record.order, Outcome.DONE)
 
     async def _just_started(self, seller: str, marketplace_order_id: str) -> Order | None:
         handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
         try:
-            async with _temporal(self._client):
+            async with temporal(self._client):
                 async for event in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
                     payloads = event.workflow_execution_started_event_attributes.input.payloads
                     [order] = await self._client.data_converter.decode(payloads, [OrderInput])
                     return to_order(new_order(order.request, event.event_time.ToDatetime(tzinfo=UTC)))
-        except _Closed:
+        except Closed:
             pass
         return None
 
@@ -342,7 +361,7 @@ class OrderDesk:
         """Ask a workflow. Raises NoWorker when none took it, _Late when one took it and has not answered."""
         accepted = False
         try:
-            async with asyncio.timeout(WORKER_WAIT), _temporal(self._client):
+            async with asyncio.timeout(WORKER_WAIT), temporal(self._client, None):
                 update = await handle.start_update(
                     name,
                     argument,
@@ -356,15 +375,21 @@ class OrderDesk:
         except (TimeoutError, NoWorker):
             if accepted:
                 raise _Late from None
+            await self._check_temporal()
             raise NoWorker("no worker has answered; it will be done when one is back") from None
         return answer
 
+    async def _check_temporal(self) -> None:
+        """Tell a server that is away from a worker that is: the client tries calls again for longer than we wait."""
+        async with temporal(self._client):
+            await self._client.service_client.check_health(timeout=RPC_TIMEOUT)
+
     async def _signal(self, handle: WorkflowHandle[Any, Any], name: str, report: Model) -> None:
-        async with _temporal(self._client):
+        async with temporal(self._client):
             await handle.signal(name, report, rpc_timeout=RPC_TIMEOUT)
 
 
-class _Closed(Exception):  # noqa: N818
+class Closed(Exception):  # noqa: N818
     """The workflow has closed, or is not known to Temporal (any more)."""
 
 
@@ -406,13 +431,36 @@ class _Start:
 
 
 @asynccontextmanager
-async def _temporal(client: Client) -> AsyncIterator[None]:
-    """Tell Temporal's errors by what a caller must do."""
+async def _quiet(operation: WithStartWorkflowOperation[Any, Any]) -> AsyncIterator[None]:
+    """Fetch the handle that nobody needs.
+
+    Temporal's client leaves the error of a failed start there too; unfetched, each order that is not answered in time
+    would be logged as an error.
+    """
+    fetching = asyncio.ensure_future(operation.workflow_handle())
+    try:
+        yield
+    finally:
+        fetching.cancel()
+        await asyncio.gather(fetching, return_exceptions=True)
+
+
+@asynccontextmanager
+async def temporal(client: Client, patience: timedelta | None = RPC_TIMEOUT) -> AsyncIterator[None]:
+    """Tell Temporal's errors by what a caller must do. A server that is away is told after `patience`.
+
+    The client alone would try twice as long, whatever a call's own timeout is.
+    """
     try:
         with reaching(client):
-            yield
+            async with asyncio.timeout(patience.total_seconds() if patience else None):
+                yield
+    except TimeoutError:
+        raise TemporalAway("Temporal cannot be reached (no answer in time)") from None
     except TemporalUnreachable as error:
         raise TemporalAway(str(error)) from None
+    except WorkflowAlreadyStartedError:
+        raise Closed from None
     except WorkflowUpdateRPCTimeoutOrCancelledError:
         raise NoWorker("no worker has answered") from None
     except WorkflowUpdateFailedError as error:
@@ -422,13 +470,29 @@ async def _temporal(client: Client) -> AsyncIterator[None]:
         raise
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
-            raise _Closed from None
+            if _names_namespace(error):
+                raise TemporalAway(f"Temporal has no namespace {client.namespace}: set TEMPORAL_NAMESPACE") from None
+            raise Closed from None
         raise TemporalAway(f"Temporal cannot be reached ({error.status.name})") from None
+
+
+def _names_namespace(error: RPCError) -> bool:
+    """Whether it is the namespace that was not found. Else every order would look closed."""
+    return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
 def _check(conflict: str | None) -> None:
     if conflict:
         raise OrderConflict(conflict)
+
+
+def _check_ended(order: Order) -> None:
+    """Refuse to say yes for an order whose workflow is gone before its end: nobody would act on it."""
+    if order.status not in ENDS:
+        raise OrderConflict(
+            f"the order was stopped by force while {order.status} and is not followed any more: "
+            "settle it with the Seller by hand"
+        )
 
 
 def _check_same(same: bool) -> None:  # noqa: FBT001

@@ -7,22 +7,38 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from api.notices import NoticeBody
 from api.problems import MEDIA_TYPE, ProblemBody
+from api.seller_reports import CancelBody, DeliveryBody, InvoiceBody, TrackingBody
 from marketplace.orders import CancelRequest, CartRequest, Order, OrderRequest, PaymentReport, ResumeRequest
+from workflows.catalog_messages import SkuDecision
 
 _REF = "#/components/schemas/{model}"
-_BODIES: tuple[type[BaseModel], ...] = (CartRequest, OrderRequest, PaymentReport, CancelRequest, ResumeRequest)
+_BODIES: tuple[type[BaseModel], ...] = (
+    CartRequest,
+    OrderRequest,
+    PaymentReport,
+    CancelRequest,
+    ResumeRequest,
+    InvoiceBody,
+    TrackingBody,
+    DeliveryBody,
+    CancelBody,
+    NoticeBody,
+    SkuDecision,
+)
 
+# The sandbox Seller sells this SKU at this price: what `/docs` shows can be tried out as it stands.
 EXAMPLE_CART = {
     "seller": "acme",
-    "items": [{"id": "88104", "quantity": 2}],
+    "items": [{"id": "2001", "quantity": 2}],
     "postalCode": "80240-210",
     "country": "BRA",
 }
 EXAMPLE_ORDER = {
     "marketplaceOrderId": "ND-50021-1",
     "seller": "acme",
-    "items": [{"id": "88104", "quantity": 2, "price": 12990}],
+    "items": [{"id": "2001", "quantity": 2, "price": 3990}],
     "clientProfileData": {
         "email": "livia.andrade@mail.example",
         "firstName": "Livia",
@@ -44,12 +60,43 @@ EXAMPLE_ORDER = {
         },
         "logisticsInfo": [{"itemIndex": 0, "selectedSla": "Standard", "price": 1490}],
     },
-    "marketplacePaymentValue": 27470,
+    "marketplacePaymentValue": 9470,
     "payment": {"status": "pending"},
 }
 EXAMPLE_PAYMENT = {"status": "approved", "transactionId": "pay-50021"}
 EXAMPLE_CANCEL = {"reason": "Shopper changed their mind", "requestedByUser": True}
 EXAMPLE_RESUME = {"action": "retry", "note": "the Seller's stock is right again"}
+EXAMPLE_INVOICE = {
+    "type": "Output",
+    "invoiceNumber": "000117",
+    "invoiceValue": 9470,
+    "issuanceDate": "2026-03-10T12:28:00Z",
+    "items": [{"id": "2001", "quantity": 2, "price": 3990}],
+}
+EXAMPLE_TRACKING = {
+    "courier": "Rapido Sul",
+    "trackingNumber": "RS-7781",
+    "trackingUrl": "https://rapidosul.example/RS-7781",
+    "dispatchedDate": "2026-03-11T09:00:00Z",
+}
+EXAMPLE_DELIVERY = {
+    "isDelivered": True,
+    "events": [{"city": "Curitiba", "state": "PR", "description": "Delivered", "date": "2026-03-13T16:20:00Z"}],
+}
+EXAMPLE_SELLER_CANCEL = {"reason": "Damaged in the warehouse"}
+EXAMPLE_NOTICE = {
+    "IdSku": "2001",
+    "ProductId": 301,
+    "An": "acme",
+    "IdAffiliate": "MKP",
+    "DateModified": "2026-03-09T13:22:41.5170000Z",
+    "IsActive": True,
+    "StockModified": True,
+    "PriceModified": False,
+    "HasStockKeepingUnitModified": False,
+    "HasStockKeepingUnitRemovedFromAffiliate": False,
+}
+EXAMPLE_DECISION = {"include": True}
 EXAMPLE_RECEIPT = {
     "date": "2026-03-10T12:30:05.021000Z",
     "orderId": "MKP-ND-50021-1",
@@ -70,10 +117,10 @@ _MEANINGS = {
 }
 
 
-def body_docs(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def body_docs(model: type[BaseModel], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
     """OpenAPI's description of a body that the route reads itself."""
-    schema = {"$ref": _REF.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
+    content = {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}, "example": example}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def problem_docs(*codes: int) -> dict[int | str, dict[str, Any]]:
@@ -105,6 +152,7 @@ def install(app: FastAPI) -> None:
             answers = models_json_schema([(Order, "serialization"), (ProblemBody, "serialization")], ref_template=_REF)[
                 1
             ]
+            _drop_unused_answers(document)
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas.update({**answers["$defs"], **bodies["$defs"], **schemas})
             app.openapi_schema = document
@@ -113,8 +161,20 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+def _drop_unused_answers(document: dict[str, Any]) -> None:
+    """Take out the framework's own 422, which it adds to each route with a parameter and no answer here looks like."""
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            if "HTTPValidationError" in str(operation["responses"].get("422")):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+
+
 _TAGS = [
     {"name": "Storefront", "description": "Carts and orders. Needs a storefront or operator key when keys are set."},
     {"name": "Seller callbacks", "description": "Called by the Seller, below the order's marketplaceServicesEndpoint."},
-    {"name": "Operator", "description": "Parked orders, health and metrics."},
+    {"name": "SKU change notification", "description": "Called by the Seller, at its affiliate endpoint."},
+    {"name": "Catalog", "description": "Offers as last read at their Sellers, decisions about them, and imports."},
+    {"name": "Operator", "description": "Parked orders, exchange log, health and metrics."},
 ]

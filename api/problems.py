@@ -1,18 +1,23 @@
 """Errors as RFC 9457 problem details: every answer that is not a success says what is wrong and what to do."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from marketplace.store.base import StoreUnavailable
 from marketplace.telemetry import get_logger
 
 MEDIA_TYPE = "application/problem+json"
+MAX_ERRORS = 100
+"""How many findings an answer lists: a small body must not draw a huge one."""
 
 _TITLES = {
     400: "Malformed request",
@@ -27,6 +32,13 @@ _TITLES = {
     502: "Seller failed",
     503: "Temporarily unavailable",
     504: "Seller too late",
+}
+
+
+_SECRET = ("callbacks", "affiliates")
+_CURES = {
+    "extra_forbidden": "unknown field: remove it or correct its spelling",
+    "missing": "required: add this field",
 }
 
 
@@ -49,7 +61,7 @@ class ProblemBody(BaseModel):
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's own word
-    """Ends a request with a problem. `kind` is a stable word, part of the problem's `type`."""
+    """Ends a request with a problem. `kind` is a stable word, part of the problem's `type`; `more`: extra members."""
 
     def __init__(
         self,
@@ -59,6 +71,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         kind: str | None = None,
         errors: Sequence[FieldError] | None = None,
         headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -66,6 +79,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
         self.kind = kind
         self.errors = errors
         self.headers = headers
+        self.more = more
 
 
 def unavailable(what: str, retry_after: int = 5) -> Problem:
@@ -82,6 +96,7 @@ def render(problem: Problem, request: Request) -> Response:
         "detail": problem.detail,
         "instance": _instance(request),
     }
+    body.update(problem.more or {})
     if problem.errors is not None:
         body["errors"] = [error.model_dump() for error in problem.errors]
     # ASCII escapes: a client may have sent half a surrogate pair as a field name, and UTF-8 cannot hold it.
@@ -89,17 +104,15 @@ def render(problem: Problem, request: Request) -> Response:
     return Response(content, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
 
 
-def field_errors(error: ValidationError | RequestValidationError, root: Sequence[str] = ()) -> list[FieldError]:
-    """Translate pydantic's findings. Values that were sent are not repeated: they may be personal."""
+def field_errors(findings: Iterable[Mapping[str, Any]]) -> list[FieldError]:
+    """Translate the first of pydantic's findings. Values that were sent are not repeated: they may be personal."""
     found = []
-    for one in error.errors():
-        pointer = "".join(f"/{_escape(part)}" for part in [*root, *one["loc"]] if part != "body")
-        text = one["msg"]
-        if one["type"] == "extra_forbidden":
-            text = "unknown field: remove it or correct its spelling"
-        elif one["type"] == "missing":
-            text = "required: add this field"
-        found.append(FieldError(pointer=pointer, detail=text[:300]))
+    for one in islice(findings, MAX_ERRORS):
+        pointer = "".join(f"/{_escape(part)}" for part in one["loc"])
+        # A rule about several fields is broken at their model; its context names the field to mend.
+        field = one.get("ctx", {}).get("field")
+        text = _CURES.get(one["type"], one["msg"])
+        found.append(FieldError(pointer=f"{pointer}/{field}" if field else pointer, detail=text[:300]))
     return found
 
 
@@ -108,9 +121,20 @@ def _escape(part: int | str) -> str:
 
 
 def _instance(request: Request) -> str:
-    # The path below /callbacks holds the order's token; a problem may be logged by whoever receives it.
-    path = request.url.path
-    return "/callbacks" if path.startswith("/callbacks/") else path[:500]
+    # Paths below these hold tokens; a problem may be logged by whoever receives it.
+    path: str = request.scope["path"]
+    return next((f"/{name}" for name in _SECRET if path.startswith(f"/{name}/")), quote(path[:500]))
+
+
+def _allowed(app: FastAPI, request: Request) -> str:
+    # The framework names the methods of the first route on this path alone.
+    fitting = {
+        method
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        for route in app.router.routes
+        if route.matches({**request.scope, "method": method})[0] is Match.FULL
+    }
+    return ", ".join(sorted(fitting))
 
 
 def install(app: FastAPI) -> None:
@@ -125,11 +149,14 @@ def install(app: FastAPI) -> None:
     async def _http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:  # noqa: PLR2004
             return render(Problem(404, "no such address; /docs lists them"), request)
+        if error.status_code == 405:  # noqa: PLR2004
+            allowed = _allowed(app, request)
+            return render(Problem(405, f"allowed here: {allowed}", headers={"Allow": allowed}), request)
         return render(Problem(error.status_code, str(error.detail), headers=error.headers), request)
 
     @app.exception_handler(RequestValidationError)
     async def _invalid(request: Request, error: RequestValidationError) -> Response:
-        return render(Problem(422, "a parameter is invalid", errors=field_errors(error)), request)
+        return render(Problem(422, "a parameter is invalid", errors=field_errors(error.errors())), request)
 
     @app.exception_handler(StoreUnavailable)
     async def _no_store(request: Request, error: StoreUnavailable) -> Response:
@@ -138,5 +165,5 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
-        log.error("unexpected error", exc_info=error, path=request.url.path)
+        log.error("unexpected error", exc_info=error, path=_instance(request))
         return render(Problem(500, "an error of the engine's own; it is in its log"), request)

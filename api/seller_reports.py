@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from marketplace.orders import Invoice, InvoiceItem, InvoiceType, SellerDate, Tracking, TrackingEvent
 from workflows.messages import DeliveryReport, InvoiceReport, SellerCancelReport, SellerReport, TrackingReport
@@ -27,17 +28,18 @@ def _text(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 20:  # noqa: PLR2004
-        return int(value)
+    if isinstance(value, str):
+        text = value.strip()
+        return int(text) if text.isdecimal() and len(text) < 20 else text or None  # noqa: PLR2004
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
 
 
 Words = Annotated[Annotated[str, Field(max_length=2000)] | None, BeforeValidator(_text)]
-Number = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=128)]
-Cents = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=0, le=MAX_CENTS)]
-Units = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=1, le=1_000_000)]
+Number = Annotated[str, Field(min_length=1, max_length=128), BeforeValidator(_text)]
+Cents = Annotated[int, Field(strict=True, ge=0, le=MAX_CENTS), BeforeValidator(_whole)]
+Units = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(_whole)]
 
 
 class _Body(BaseModel):
@@ -99,7 +101,8 @@ class InvoiceBody(_Carried):
     @model_validator(mode="after")
     def _says_how_much(self) -> "InvoiceBody":
         if self.invoice_value is None and not self.items:
-            raise ValueError("send invoiceValue (cents) or items: the invoice must say how much it is over")
+            message = "send invoiceValue in cents, or items: the invoice must say how much it is over"
+            raise PydanticCustomError("amount", message, {"field": "invoiceValue"})
         return self
 
     def report(self) -> InvoiceReport:
@@ -122,7 +125,8 @@ class TrackingBody(_Carried):
     def _says_something(self) -> "TrackingBody":
         said = {"courier", "tracking_number", "tracking_url"} & self.model_fields_set
         if not said:
-            raise ValueError("send courier, trackingNumber and trackingUrl")
+            message = "send courier, trackingNumber and trackingUrl"
+            raise PydanticCustomError("tracking", message, {"field": "trackingNumber"})
         return self
 
     def report(self, invoice_number: str) -> TrackingReport:

@@ -17,6 +17,8 @@ from marketplace.orders import (
 AVAILABLE = "available"
 UNAVAILABLE = "unavailable"
 """The availability given to an item that the Seller left out of its answer."""
+UNDELIVERABLE = "cannotBeDelivered"
+"""The Seller has the item, but no SLA brings it to this destination. Source: contract A5."""
 
 
 class Window(Model):
@@ -91,12 +93,13 @@ def find_problem(
     """Compare an order's lines and chosen shipping with what the Seller says now; None when it can be placed so.
 
     `tolerance` is the share by which prices may differ, 0 for none. All lines with the first kind of problem found
-    are named, in the order: availability and stock, price, SLA, shipping price.
+    are named, in the order: availability and stock, delivery to the destination, price, SLA, shipping price.
     """
     lines = list(zip(items, simulation.items, strict=True))
     chosen = [(info, simulation.items[info.item_index]) for info in shipping]
     checks = (
         (ReasonCode.OUT_OF_STOCK, [_stock_problem(asked, now) for asked, now in lines]),
+        (ReasonCode.SLA_UNAVAILABLE, [_delivery_problem(asked, now) for asked, now in lines]),
         (ReasonCode.PRICE_DIVERGENCE, [_price_problem(asked, now, tolerance) for asked, now in lines]),
         (ReasonCode.SLA_UNAVAILABLE, [_sla_problem(info, now) for info, now in chosen]),
         (ReasonCode.PRICE_DIVERGENCE, [_shipping_problem(info, now, tolerance) for info, now in chosen]),
@@ -134,12 +137,18 @@ def chosen_sla(info: LogisticsInfo, now: SimulatedItem) -> Sla | None:
 
 
 def _stock_problem(asked: OrderItem, now: SimulatedItem) -> str | None:
-    if not now.sellable:
+    if not now.sellable and now.availability != UNDELIVERABLE:
         return f"item {asked.id} is {now.availability}"
     stock = now.quantity if now.stock_balance is None else min(now.quantity, now.stock_balance)
     if stock < asked.quantity:
         return f"item {asked.id}: {asked.quantity} wanted, {stock} to be had"
     return None
+
+
+def _delivery_problem(asked: OrderItem, now: SimulatedItem) -> str | None:
+    if now.availability != UNDELIVERABLE:
+        return None
+    return f"item {asked.id} cannot be delivered to the order's address"
 
 
 def _price_problem(asked: OrderItem, now: SimulatedItem, tolerance: float) -> str | None:

@@ -37,7 +37,7 @@ class Verdict(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a Seller refused, in the words of the order's `reason.code` (`../docs/api.md`)."""
+    """Why a Seller refused, in the words of the order's `reason.code` (`docs/orders.md`)."""
 
     PRICE_DIVERGENCE = "price-divergence"
     OUT_OF_STOCK = "out-of-stock"
@@ -63,6 +63,8 @@ class SellerFailure(BaseModel):
     http_status: int | None = None
     retry_after: float | None = None
     """Seconds the Seller asked to wait."""
+    paused: bool = False
+    """Nothing was sent: the engine holds back, so this is no attempt. `retry_after` is set."""
     operation_id: str | None = None
     """VTEX's id of the failed operation, for its support."""
 

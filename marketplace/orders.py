@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -20,8 +29,23 @@ MAX_ITEMS = 500
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$")]
 """At most 128 characters of A-Z a-z 0-9 . _ - that may stand in a URL: never only dots."""
-Text = Annotated[str, StringConstraints(max_length=1000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=250)]
+
+
+def _error(kind: str, message: str, **context: Any) -> PydanticCustomError:
+    return PydanticCustomError(kind, message, context or None)
+
+
+def _without_nul(text: str) -> str:
+    # No document or database of the Seller holds one; it can only be a mistake or a trick.
+    if "\0" in text:
+        raise _error("nul", "remove the NUL character")
+    return text
+
+
+_Clean = AfterValidator(_without_nul)
+Text = Annotated[str, StringConstraints(max_length=1000), _Clean]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=250), _Clean]
+Note = Annotated[str, StringConstraints(max_length=500), _Clean]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(bd|d|h|m)$")]
 """VTEX's duration: a number with d days, bd business days, h hours or m minutes."""
@@ -95,10 +119,6 @@ class Model(BaseModel):
     )
 
 
-def _error(kind: str, message: str, **context: Any) -> PydanticCustomError:
-    return PydanticCustomError(kind, message, context or None)
-
-
 # --- the storefront's request ---
 
 
@@ -121,7 +141,8 @@ class CartRequest(Model):
     def _both_or_neither(self) -> Self:
         # The Seller computes shipping from the pair; with one alone it silently answers without any.
         if (self.postal_code is None) != (self.country is None):
-            raise _error("pair", "send postalCode and country together, or neither")
+            missing = "country" if self.country is None else "postalCode"
+            raise _error("pair", "send postalCode and country together, or neither", field=missing)
         return self
 
 
@@ -150,7 +171,8 @@ class ClientProfile(Model):
     @model_validator(mode="after")
     def _companies_are_named(self) -> Self:
         if self.is_corporate and not (self.corporate_name and self.corporate_document):
-            raise _error("corporate", "isCorporate needs corporateName and corporateDocument")
+            missing = "corporateDocument" if self.corporate_name else "corporateName"
+            raise _error("corporate", "isCorporate needs corporateName and corporateDocument", field=missing)
         return self
 
 
@@ -232,15 +254,12 @@ class OrderRequest(Model):
     def _adds_up(self) -> Self:
         indexes = sorted(info.item_index for info in self.shipping_data.logistics_info)
         if indexes != list(range(len(self.items))):
-            raise _error("logistics", "shippingData.logisticsInfo needs exactly one entry for each item's itemIndex")
+            message = "send exactly one entry for each item, its itemIndex the item's place in items, from 0"
+            raise _error("logistics", message, field="shippingData/logisticsInfo")
         total = self.items_value + self.shipping_value
         if total != self.marketplace_payment_value:
-            raise _error(
-                "total",
-                "marketplacePaymentValue is {sent}, but items and shipping sum to {total}",
-                sent=self.marketplace_payment_value,
-                total=total,
-            )
+            message = "items and shipping sum to {total}: correct the prices, or this value"
+            raise _error("total", message, total=total, field="marketplacePaymentValue")
         return self
 
     @property
@@ -268,7 +287,7 @@ class PaymentReport(Model):
 class CancelRequest(Model):
     """A wish to cancel, of the customer (`requested_by_user`) or of the marketplace."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    reason: Annotated[Note, StringConstraints(min_length=1)]
     requested_by_user: Annotated[bool, Field(strict=True)]
 
 
@@ -276,7 +295,7 @@ class ResumeRequest(Model):
     """An operator's decision about a parked order."""
 
     action: Action
-    note: Annotated[str, StringConstraints(max_length=500)] = ""
+    note: Note = ""
 
 
 # --- the Seller's reports ---

@@ -16,6 +16,17 @@ PROGRESS = (
     OrderStatus.RETURNED,
 )
 """How an order advances by its Seller's reports."""
+ENDS = frozenset(
+    {
+        OrderStatus.DELIVERED,
+        OrderStatus.REJECTED,
+        OrderStatus.PAYMENT_DENIED,
+        OrderStatus.EXPIRED,
+        OrderStatus.CANCELED,
+        OrderStatus.RETURNED,
+    }
+)
+"""Where an order's workflow may close; of one that has closed anywhere else somebody has stopped it by force."""
 
 
 def has_open_invoice(invoices: Iterable[Invoice]) -> bool:

@@ -1,7 +1,8 @@
-"""Who may call: tokens for the Seller's callbacks, keys of the storefront and the operators, keys for payloads.
+"""Who may call: tokens for the Seller's callbacks and notices, keys of storefront and operators, keys for payloads.
 
-No Seller signs its callbacks (contract section 0, "Authentication, seller to marketplace"), so the only proof is the
-URL itself: each order's callback base holds a token that nobody can compute without the engine's secret key.
+No Seller signs its callbacks or notices (contract section 0, "Authentication, seller to marketplace"), so the only
+proof is the URL itself: each order's callback base, and each Seller's affiliate endpoint, holds a token that nobody
+can compute without the engine's secret key.
 """
 
 import base64
@@ -18,7 +19,9 @@ from typing import Self
 from itsdangerous import Signer
 from pydantic import SecretStr
 
+# One for each kind of token: with the same key and text, neither opens what the other is for.
 _CALLBACK_SALT = b"order-engine.callback"
+_AFFILIATE_SALT = b"order-engine.affiliate"
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY_BYTES = 32
 
@@ -31,27 +34,15 @@ class CallbackTokens:
     """
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
-        if not keys:
-            raise ValueError("callback tokens need at least one secret key")
-        self._signers = [
-            Signer(
-                key.get_secret_value(),
-                salt=_CALLBACK_SALT,
-                key_derivation="hmac",
-                digest_method=staticmethod(hashlib.sha256),
-            )
-            for key in keys
-        ]
+        self._stamp = _Stamp(keys, _CALLBACK_SALT)
 
     def mint(self, seller: str, marketplace_order_id: str) -> str:
         """The token for this Seller's callbacks about this order: 43 characters that may stand in a URL."""
-        return self._signers[0].get_signature(_bound(seller, marketplace_order_id)).decode()
+        return self._stamp.mint(seller, marketplace_order_id)
 
     def valid(self, seller: str, marketplace_order_id: str, token: str) -> bool:
         """Whether `token` was minted for this Seller and order with any of the keys. As slow for every token."""
-        value = _bound(seller, marketplace_order_id)
-        # The texts are compared, not what they decode to: base64 has several spellings for the same bytes.
-        return _among(token, [signer.get_signature(value) for signer in self._signers])
+        return self._stamp.valid(token, seller, marketplace_order_id)
 
     def endpoint(self, public_url: str, seller: str, marketplace_order_id: str) -> str:
         """The `marketplaceServicesEndpoint` of an order: the base below which the Seller calls back.
@@ -69,6 +60,32 @@ class CallbackTokens:
         """
         value = json.dumps([seller, marketplace_order_id, event_id]).encode()
         return hashlib.sha256(b"order-engine.receipt" + value).hexdigest()[:32]
+
+
+class AffiliateTokens:
+    """Mints and checks the token in a Seller's affiliate endpoint, to which it sends its SKU change notices.
+
+    `keys` as for `CallbackTokens`. The endpoint is typed into VTEX's admin by hand: after a rotation the one typed in
+    stays valid until its key is removed.
+    """
+
+    def __init__(self, keys: Sequence[SecretStr]) -> None:
+        self._stamp = _Stamp(keys, _AFFILIATE_SALT)
+
+    def mint(self, seller: str) -> str:
+        """The token for this Seller's notices: 43 characters that may stand in a URL."""
+        return self._stamp.mint(seller)
+
+    def valid(self, seller: str, token: str) -> bool:
+        """Whether `token` was minted for this Seller with any of the keys. As slow for every token."""
+        return self._stamp.valid(token, seller)
+
+    def endpoint(self, public_url: str, seller: str) -> str:
+        """The search endpoint of the affiliate in this Seller's VTEX admin, without a last slash.
+
+        Source: contract section A1.
+        """
+        return f"{public_url.rstrip('/')}/affiliates/{seller}/{self.mint(seller)}"
 
 
 class Role(StrEnum):
@@ -124,9 +141,34 @@ class EncryptionKey:
         return cls(key_id, secret)
 
 
-def _bound(seller: str, marketplace_order_id: str) -> bytes:
-    # As JSON no two pairs give the same text, whatever characters a caller has put into the path.
-    return json.dumps([seller, marketplace_order_id]).encode()
+class _Stamp:
+    """HMAC-SHA256 over some texts: by the first key, and known again by each of them."""
+
+    def __init__(self, keys: Sequence[SecretStr], salt: bytes) -> None:
+        if not keys:
+            raise ValueError("tokens need at least one secret key")
+        self._signers = [
+            Signer(
+                key.get_secret_value(),
+                salt=salt,
+                key_derivation="hmac",
+                digest_method=staticmethod(hashlib.sha256),
+            )
+            for key in keys
+        ]
+
+    def mint(self, *parts: str) -> str:
+        return self._signers[0].get_signature(_bound(parts)).decode()
+
+    def valid(self, token: str, *parts: str) -> bool:
+        value = _bound(parts)
+        # The texts are compared, not what they decode to: base64 has several spellings for the same bytes.
+        return _among(token, [signer.get_signature(value) for signer in self._signers])
+
+
+def _bound(parts: Sequence[str]) -> bytes:
+    # As JSON no two sequences give the same text, whatever characters a caller has put into the path.
+    return json.dumps(parts).encode()
 
 
 def _among(given: str, known: Sequence[bytes]) -> bool:

@@ -31,6 +31,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from marketplace.assortment import RulesInvalid, load_rules
 from marketplace.errors import EngineError
 from marketplace.orders import Identifier
 from marketplace.security import EncryptionKey
@@ -169,6 +170,10 @@ class Settings(BaseSettings):
     """Pause after the first failed try; it doubles, up to 60 seconds."""
     cancel_check: Annotated[Period, AfterValidator(_between("1ms", "30d"))] = timedelta(hours=1)
     """How often an undecided cancellation is read at the Seller."""
+    notice_debounce: Annotated[Period, AfterValidator(_between("0s", "60s"))] = timedelta(seconds=1)
+    """How long notices about one SKU are gathered before it is read."""
+    log_retention: Annotated[Period, AfterValidator(_between("1h", "3650d"))] = timedelta(days=30)
+    """How long the journal of what was exchanged with Sellers is kept."""
 
     @model_validator(mode="after")
     def _keys_are_distinct(self) -> Self:
@@ -185,7 +190,7 @@ class Settings(BaseSettings):
     @property
     def on_loopback(self) -> bool:
         """Whether the API can be reached from this machine only."""
-        return _is_loopback(self.host)
+        return is_loopback(self.host)
 
 
 def load_settings() -> Settings:
@@ -250,7 +255,8 @@ def _create_once(path: Path, content: str) -> None:
         Path(draft).unlink()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address means this machine."""
     if host.lower() == "localhost":
         return True
     try:
@@ -265,6 +271,15 @@ def _is_loopback(host: str) -> bool:
 _VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 
 
+def _parse_interval(value: Any) -> timedelta | None:
+    if value == "off":
+        return None
+    interval = parse_duration(value) if isinstance(value, str) and _DURATION.fullmatch(value) else None
+    if not isinstance(interval, timedelta):
+        raise ValueError("must be off or a duration such as 30m")  # noqa: TRY004 - pydantic tells of ValueError alone
+    return _between("1s", "30d")(interval)
+
+
 class _SellerEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
@@ -277,7 +292,9 @@ class _SellerEntry(BaseModel):
     cancel_route: Literal["fulfillment", "oms"] = "fulfillment"
     requests_per_second: Annotated[float | None, Field(strict=True, gt=0, allow_inf_nan=False)] = None
     price_tolerance: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.0
-    assortment: Literal["all", "approval"] = "all"
+    assortment: Literal["all", "approval", "rules"] = "all"
+    assortment_rules: Text | None = None
+    refresh_interval: Annotated[timedelta | None, BeforeValidator(_parse_interval)] = timedelta(hours=1)
 
 
 _HINTS = {
@@ -289,10 +306,11 @@ _HINTS = {
 _WORDS = {"extra_forbidden": "is not a known field", "missing": "is missing"}
 
 
-def load_sellers(settings: Settings) -> dict[str, SellerConfig]:
+def load_sellers(settings: Settings, *, require_secrets: bool = True) -> dict[str, SellerConfig]:
     """Read the sellers file, by VTEX account name, and the secrets from the variables that it names.
 
-    A Seller on this machine, such as the sandbox, may do without app key and token. Raises SettingsError.
+    A Seller on this machine, such as the sandbox, may do without app key and token. Without `require_secrets` all may:
+    for whoever never calls them. Raises SettingsError.
     """
     path = settings.sellers
     sellers: dict[str, SellerConfig] = {}
@@ -300,7 +318,8 @@ def load_sellers(settings: Settings) -> dict[str, SellerConfig]:
     for account, table in _read_tables(path).items():
         try:
             TypeAdapter(Identifier).validate_python(account)
-            sellers[account] = _configure(account, _SellerEntry.model_validate(table))
+            entry = _SellerEntry.model_validate(table)
+            sellers[account] = _configure(account, entry, path.parent, require_secrets=require_secrets)
         except ValidationError as error:
             problems += _problems(error, partial(_seller_field, account))
         except SettingsError as error:
@@ -330,16 +349,39 @@ def _read_tables(path: Path) -> dict[str, Any]:
     return tables
 
 
-def _configure(account: str, entry: _SellerEntry) -> SellerConfig:
+def _configure(account: str, entry: _SellerEntry, directory: Path, *, require_secrets: bool) -> SellerConfig:
     base_url = entry.base_url or f"https://{account}.vtexcommercestable.com.br"
-    required = not _is_loopback(urlsplit(base_url).hostname or "")
+    outside = not is_loopback(urlsplit(base_url).hostname or "")
+
+    def secret(field: str, variable: str | None) -> SecretStr:
+        if not require_secrets:
+            return SecretStr(os.environ.get(variable or "", "").strip())
+        return _secret(_seller_field(account, field), variable, required=outside)
+
     return SellerConfig(
         account=account,
         base_url=base_url,
-        app_key=_secret(_seller_field(account, "app_key_env"), entry.app_key_env, required=required),
-        app_token=_secret(_seller_field(account, "app_token_env"), entry.app_token_env, required=required),
-        **entry.model_dump(exclude={"base_url", "app_key_env", "app_token_env"}),
+        app_key=secret("app_key_env", entry.app_key_env),
+        app_token=secret("app_token_env", entry.app_token_env),
+        assortment_rules=_checked_rules(_seller_field(account, "assortment_rules"), entry, directory),
+        **entry.model_dump(exclude={"base_url", "app_key_env", "app_token_env", "assortment_rules"}),
     )
+
+
+def _checked_rules(field: str, entry: _SellerEntry, directory: Path) -> Path | None:
+    """The rule file, found from where the sellers file is, and read once so that a mistake is told at the start."""
+    if entry.assortment != "rules":
+        if entry.assortment_rules is not None:
+            raise SettingsError(f'{field}: has no effect, set assortment to "rules" or leave it out')
+        return None
+    if entry.assortment_rules is None:
+        raise SettingsError(f'{field}: is missing, set it to the path of a rule file or assortment to "all"')
+    rules = directory / entry.assortment_rules
+    try:
+        load_rules(rules)
+    except RulesInvalid as error:
+        raise SettingsError(f"{field}: {error}") from None
+    return rules
 
 
 def _secret(field: str, variable: str | None, *, required: bool) -> SecretStr:

@@ -1,34 +1,22 @@
 """Logging: structlog over the standard library, so that our lines and those of uvicorn and Temporal look the same."""
 
 import logging
-import re
 import sys
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
 
+from marketplace.masking import mask_tokens
+
 if TYPE_CHECKING:
     from structlog.typing import Processor
-
-# Percent signs count too: a URL is also logged inside another one's query, and may spell any character as %XX.
-_SLASH = r"(?:/|%2[Ff])+"
-_PART = r"(?:[^/%\s\"'?#&<>\\]|%(?!2[Ff]))+"
-_REST = r"[^/\s\"'?#&<>\\]+"
-_CAPABILITY_URL = re.compile(
-    rf"({_SLASH}callbacks{_SLASH}{_PART}{_SLASH}{_PART}{_SLASH}|{_SLASH}affiliates{_SLASH}{_PART}{_SLASH}){_REST}"
-)
-
-
-def mask(text: str) -> str:
-    """Hide the tokens of callback and affiliate URLs: whoever reads a log must not be able to speak as the Seller."""
-    return _CAPABILITY_URL.sub(r"\1***", text)
 
 
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
     """Masks the finished line, so that no field, argument or traceback is left out."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return mask(super().format(record))
+        return mask_tokens(super().format(record))
 
 
 class _Handler(logging.StreamHandler[TextIO]):

@@ -120,10 +120,10 @@ async def ensure_search_attributes(
     try:
         with reaching(client):
             async with asyncio.timeout(patience.total_seconds()):
-                listed = await _listed(client)
+                listed = await listed_search_attributes(client)
                 while missing := {name: kind for name, kind in wanted.items() if name not in listed}:
                     await _add(client, missing)
-                    listed = await _listed(client)
+                    listed = await listed_search_attributes(client)
     except TimeoutError:
         raise SearchAttributesMissing(_advice(client, wanted, "the server does not list them in time")) from None
     except RPCError as error:
@@ -133,7 +133,8 @@ async def ensure_search_attributes(
         raise SearchAttributesMissing(_advice(client, wrong, "others of the same name are there, remove those"))
 
 
-async def _listed(client: Client) -> dict[str, IndexedValueType.ValueType]:
+async def listed_search_attributes(client: Client) -> dict[str, IndexedValueType.ValueType]:
+    """The search attributes that were added to the client's namespace, with their types. Raises RPCError."""
     request = ListSearchAttributesRequest(namespace=client.namespace)
     answer = await client.operator_service.list_search_attributes(request, retry=True)
     return dict(answer.custom_attributes)

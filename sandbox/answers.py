@@ -15,21 +15,23 @@ from sandbox.catalog import Catalog
 from sandbox.config import Settings
 from sandbox.ledger import Ledger, Order, Status
 from sandbox.protocol import Json, ProtocolError
+from sandbox.reads import Reading
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer. `code` is VTEX's error code, for the request log."""
+    """An HTTP answer. `code` is VTEX's error code, for the request log; `tells` what it says about which SKU."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     code: str | None = None
+    tells: tuple[Reading, ...] = ()
 
 
-def json_answer(document: Any, status: int = 200) -> Answer:
+def json_answer(document: Any, status: int = 200, tells: tuple[Reading, ...] = ()) -> Answer:
     body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
-    return Answer(status, body, {"content-type": "application/json; charset=utf-8"})
+    return Answer(status, body, {"content-type": "application/json; charset=utf-8"}, tells=tells)
 
 
 def html_answer(status: int, title: str) -> Answer:

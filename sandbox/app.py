@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from sandbox.catalog_control import catalog_router
 from sandbox.config import SandboxConfig
 from sandbox.control import control_router
 from sandbox.routes import SellerRoutes
@@ -54,4 +55,5 @@ def _control_app(seller: Seller) -> FastAPI:
         lifespan=lifespan,
     )
     app.include_router(control_router(seller))
+    app.include_router(catalog_router(seller))
     return app

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -24,13 +25,28 @@ class Model(BaseModel):
     )
 
 
+DateForm = Literal["fraction", "seconds", "offset", "bare", "space"]
+_DATE_FORMS = {
+    "fraction": "%Y-%m-%dT%H:%M:%S.%f0Z",
+    "seconds": "%Y-%m-%dT%H:%M:%SZ",
+    "offset": "%Y-%m-%dT%H:%M:%S.%f+00:00",
+    "bare": "%Y-%m-%dT%H:%M:%S",
+    "space": "%Y-%m-%d %H:%M:%S",
+}
+
+
+def date_in(form: DateForm, at: datetime) -> str:
+    """Write a time in one of the forms that VTEX's documents show (contract section 0)."""
+    return at.strftime(_DATE_FORMS[form])
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
 
 def vtex_date(at: datetime) -> str:
     """Write a time as VTEX mostly does: seven fractional digits and a Z."""
-    return at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+    return date_in("fraction", at)
 
 
 def after(at: datetime, duration: str) -> datetime:

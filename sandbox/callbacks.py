@@ -4,16 +4,11 @@ Source: contract section B5: the path is inserted into `marketplaceServicesEndpo
 """
 
 import asyncio
-import json
-import time
 from collections.abc import Callable
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
-import httpx
-
-from sandbox.base import now
 from sandbox.config import Settings
-from sandbox.ledger import INVOICEABLE, CallbackAttempt, CallbackRecord, Ledger, Order, Status
+from sandbox.ledger import INVOICEABLE, CallbackRecord, Ledger, Order, Status
 from sandbox.protocol import Json
 from sandbox.reports import (
     CancelReport,
@@ -27,34 +22,24 @@ from sandbox.reports import (
     last_number,
     tracking_body,
 )
+from sandbox.sending import Sender, insert_path
 
-_KEPT_CHARACTERS = 2000
 _OK = 200
 
 
 def callback_url(endpoint: str, prefix: str, order_id: str, tail: str, *, doubled_slash: bool = False) -> str:
     """Insert `/{prefix}/orders/{order_id}/{tail}` into the endpoint, before its query string."""
-    parts = urlsplit(endpoint)
     slash = "//" if doubled_slash else "/"
-    path = f"{parts.path.rstrip('/')}{slash}{prefix}/orders/{quote(order_id, safe='')}/{tail}"
-    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, parts.fragment))
+    return insert_path(endpoint, f"{slash}{prefix}/orders/{quote(order_id, safe='')}/{tail}")
 
 
 class Callbacks:
     """The Seller as a caller. Every method sends, records each try in the ledger, and answers the records."""
 
-    def __init__(self, ledger: Ledger, settings: Callable[[], Settings]) -> None:
+    def __init__(self, ledger: Ledger, sender: Sender, settings: Callable[[], Settings]) -> None:
         self._ledger = ledger
+        self._sender = sender
         self._settings = settings
-        self._client: httpx.AsyncClient | None = None
-
-    async def open(self) -> None:
-        # Proxies of the environment are for the world outside; the marketplace is on this machine.
-        self._client = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=200))
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
 
     async def invoice(self, order: Order, report: InvoiceReport) -> list[CallbackRecord]:
         """Send an invoice. While a sale is being sent the order is in `invoice`, where VTEX allows no cancellation."""
@@ -138,55 +123,20 @@ class Callbacks:
         settings = self._settings()
         allowed = settings.callback_attempts if report.retry or report.background else 1
         pause = settings.callback_backoff_seconds
-        for number in range(1, allowed + 1):
-            attempt = await self._try(record, settings.callback_timeout_seconds)
+        tries = self._sender.tries(record.method, record.url, record.body, allowed=allowed, pause=pause)
+        async for attempt in tries:
             record.attempts.append(attempt)
-            record.acknowledged = attempt.status is not None and 200 <= attempt.status < 300  # noqa: PLR2004 - 2xx
+            record.acknowledged = attempt.acknowledged
             if record.acknowledged and isinstance(attempt.body, dict):
                 receipt = attempt.body.get("receipt")
                 record.receipt = receipt if isinstance(receipt, str) else None
             self._ledger.changed(order)
-            if record.acknowledged or number == allowed:
-                return
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, settings.callback_backoff_max_seconds)
-
-    async def _try(self, record: CallbackRecord, timeout: float) -> CallbackAttempt:  # noqa: ASYNC109 - passed on
-        assert self._client is not None, "the sandbox has not been started"
-        started, at = time.monotonic(), now()
-        attempt = CallbackAttempt(at=at)
-        try:
-            response = await self._client.request(
-                record.method, record.url, content=_content(record.body), headers=_headers(record.body), timeout=timeout
-            )
-            attempt.status, attempt.body = response.status_code, _read(response)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            attempt.error = type(error).__name__
-        attempt.seconds = round(time.monotonic() - started, 4)
-        return attempt
 
 
 def _body(report: Report, usual: Json | None) -> Json | str | None:
     if report.raw_body is not None:
         return report.raw_body
     return report.body if "body" in report.model_fields_set else usual
-
-
-def _content(body: Json | str | None) -> bytes:
-    if body is None:
-        return b""
-    return body.encode() if isinstance(body, str) else json.dumps(body).encode()
-
-
-def _headers(body: Json | str | None) -> dict[str, str]:
-    return {} if body is None else {"content-type": "application/json"}
-
-
-def _read(response: httpx.Response) -> object:
-    try:
-        return response.json()
-    except ValueError:
-        return response.text[:_KEPT_CHARACTERS]
 
 
 def _last_status(record: CallbackRecord) -> int | None:

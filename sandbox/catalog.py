@@ -1,98 +1,36 @@
-"""What the sandbox Seller sells: SKUs with price, stock and SLAs, and the reservations on their stock."""
+"""What the sandbox Seller sells: SKUs with price, stock, SLAs and catalog data, and the reservations on their stock."""
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from sandbox.base import DURATION, Model, now
+from sandbox.base import Model
+from sandbox.slas import EXPRESS, PICKUP, SCHEDULED, STANDARD, STANDARD_SLAS, AnySla, Cents, Sla
 
-Cents = Annotated[int, Field(strict=True, ge=0, le=10**12)]
-Duration = Annotated[str, StringConstraints(pattern=DURATION.pattern)]
-_WINDOW_DAYS = 3
-
-
-class DailyWindow(Model):
-    """A window that is offered on each of the next days: hours in UTC, `price` in cents on top of the SLA's."""
-
-    start_hour: Annotated[int, Field(ge=0, le=23)]
-    end_hour: Annotated[int, Field(ge=0, le=23)]
-    price: Cents = 0
-
-    def on(self, days_ahead: int) -> tuple[datetime, datetime]:
-        """Start and end of the window so many days from today."""
-        day = now().date() + timedelta(days=days_ahead)
-        return (
-            datetime.combine(day, time(self.start_hour), UTC),
-            datetime.combine(day, time(self.end_hour), UTC),
-        )
+_SKUS_A_PRODUCT = 3
+_NOUNS = ("Bowl", "Plate", "Jug", "Tray", "Vase", "Mug", "Lamp", "Throw")
+_LOOKS = ("blue", "sand", "grey")
 
 
-class PickupPoint(Model):
-    id: str
-    friendly_name: str
+class Dimension(Model):
+    """Size and weight of a SKU; the units are the Seller's affair, VTEX does not state them."""
 
-
-class Sla(Model):
-    """A shipping option of a SKU. `price` in cents for the whole line, whatever its quantity.
-
-    With `windows` the delivery is scheduled: an order must choose one of them, and pays its price too.
-    """
-
-    id: str
-    name: str
-    price: Cents
-    shipping_estimate: Duration = "5bd"
-    lock_ttl: Annotated[Duration, Field(alias="lockTTL")] = "7d"
-    delivery_channel: Literal["delivery", "pickup-in-point"] = "delivery"
-    windows: list[DailyWindow] = []
-    pickup_point: PickupPoint | None = None
-
-    def offered_windows(self) -> list[tuple[datetime, datetime, int]]:
-        """Start, end and price of the windows offered now."""
-        days = range(1, 1 + _WINDOW_DAYS)
-        return [(*window.on(day), window.price) for day in days for window in self.windows]
-
-    def window_price(self, start: datetime, end: datetime) -> int | None:
-        """What the window costs on top, None when it is not offered. One chosen before midnight is good after it."""
-        for day in range(1 + _WINDOW_DAYS):
-            for window in self.windows:
-                if window.on(day) == (start, end):
-                    return window.price
-        return None
-
-
-STANDARD = Sla(id="Standard", name="Standard", price=1490, shipping_estimate="5bd")
-EXPRESS = Sla(id="Express", name="Express", price=2990, shipping_estimate="1bd", lock_ttl="3d")
-SCHEDULED = Sla(
-    id="Scheduled",
-    name="Scheduled",
-    price=1990,
-    shipping_estimate="3d",
-    windows=[DailyWindow(start_hour=8, end_hour=12), DailyWindow(start_hour=13, end_hour=18, price=350)],
-)
-PICKUP = Sla(
-    id="Pickup Centro",
-    name="Pickup Centro",
-    price=0,
-    shipping_estimate="2h",
-    delivery_channel="pickup-in-point",
-    pickup_point=PickupPoint(id="acme_centro", friendly_name="Loja Centro"),
-)
-STANDARD_SLAS = {sla.id: sla for sla in (STANDARD, EXPRESS, SCHEDULED, PICKUP)}
-
-
-def _named_sla(value: object) -> object:
-    """Let the name of one of the four standard SLAs stand for it."""
-    return STANDARD_SLAS.get(value, value) if isinstance(value, str) else value
-
-
-AnySla = Annotated[Sla, BeforeValidator(_named_sla)]
+    cubicweight: float = 0.0
+    height: float = 0.0
+    length: float = 0.0
+    weight: float = 0.0
+    width: float = 0.0
 
 
 class Sku(Model):
-    """A SKU. Prices in cents; `stock` counts units on the shelf, `reserved` those that placed orders hold."""
+    """A SKU. Prices in cents; `stock` counts units on the shelf, `reserved` those that placed orders hold.
+
+    Never changed in place: `Catalog.put` takes another. Whatever catalog data is None is made up from the ids by
+    `sandbox.catalog_data`. `product…`, `description`, `brand…` and `categories` are the product's: the same for all
+    its SKUs.
+    """
 
     id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")]
     name: str
@@ -103,29 +41,89 @@ class Sku(Model):
     active: bool = True
     slas: list[AnySla] = Field(default_factory=lambda: [STANDARD, EXPRESS])
     measurement_unit: str = "un"
+    unit_multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    availability: str | None = None
+    """What simulations say about it instead of `available`, such as `withoutPrice`."""
+    sales_channels: list[int] | None = None
+    """Trade policies it is assigned to; None is the integration's own."""
+    images: list[str] | None = None
+    """URLs, the main one first."""
+    specifications: dict[str, list[str]] | None = None
+    dimension: Dimension | None = None
+    ean: str | None = None
+    ref_id: str | None = None
+    is_kit: bool = False
+    product_id: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    """None: a product of its own, with the SKU's number."""
+    product_active: bool = True
+    product_name: str | None = None
+    product_specifications: dict[str, list[str]] | None = None
+    description: str | None = None
+    """HTML."""
+    brand_id: int | None = None
+    brand_name: str | None = None
+    categories: dict[str, str] | None = None
+    """Ids and names from the department down."""
 
     @property
     def available(self) -> int:
         """Units that can still be sold."""
         return max(0, self.stock - self.reserved)
 
+    @property
+    def product(self) -> int:
+        """Id of its product."""
+        return int(self.id) if self.product_id is None else self.product_id
+
     def sla(self, sla_id: str) -> Sla | None:
         return next((sla for sla in self.slas if sla.id == sla_id), None)
 
+    def assigned(self, channel: int) -> bool:
+        """Whether it is in the integration's trade policy."""
+        return self.sales_channels is None or channel in self.sales_channels
+
+
+PRODUCT_FIELDS = frozenset(
+    {
+        "product_active",
+        "product_name",
+        "product_specifications",
+        "description",
+        "brand_id",
+        "brand_name",
+        "categories",
+    },
+)
+"""Fields of a SKU that are its product's."""
+
+
+@dataclass(frozen=True)
+class SkuChange:
+    """A SKU before (None: it is new) and after a change, and the names of the fields that differ."""
+
+    before: Sku | None
+    after: Sku
+    fields: frozenset[str]
+
 
 class Catalog:
-    """The SKUs by id. `on_change` is told the id of every SKU that was changed."""
+    """The SKUs by id, as the affiliate of one sales channel sees them. `on_change` is told every change."""
 
-    def __init__(self, skus: Iterable[Sku], on_change: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, skus: Iterable[Sku], channel: int = 1, on_change: Callable[[SkuChange], None] = lambda _: None
+    ) -> None:
+        self.channel = channel
         self._skus: dict[str, Sku] = {}
         self._on_change = on_change
+        self._listed: dict[int | None, list[int]] = {}
+        self._products: dict[int, list[str]] = {}
+        self._ids: list[str] = []
         self.reset(skus)
 
     def reset(self, skus: Iterable[Sku]) -> None:
-        """Sell these SKUs and no others."""
-        self._skus = {sku.id: sku.model_copy() for sku in skus}
-        for sku_id in self._skus:
-            self._on_change(sku_id)
+        """Sell these SKUs and no others. Tells nobody."""
+        self._skus = {sku.id: sku for sku in skus}
+        self._forget_lists()
 
     def all(self) -> list[Sku]:
         return list(self._skus.values())
@@ -134,17 +132,57 @@ class Catalog:
         return self._skus.get(sku_id)
 
     def sellable(self, sku_id: str) -> Sku | None:
-        """The SKU, if it is known and active."""
+        """The SKU, if it is known, active with its product, and assigned to the sales channel."""
         sku = self._skus.get(sku_id)
-        return sku if sku is not None and sku.active else None
+        if sku is None or not (sku.active and sku.product_active and sku.assigned(self.channel)):
+            return None
+        return sku
 
     def knows_sla(self, sla_id: str) -> bool:
         """Whether any SKU of the account is offered with this SLA."""
         return sla_id in STANDARD_SLAS or any(sku.sla(sla_id) for sku in self._skus.values())
 
-    def put(self, sku: Sku) -> None:
+    def ids(self) -> list[str]:
+        """The ids of all SKUs; not to be changed."""
+        if not self._ids:
+            self._ids = list(self._skus)
+        return self._ids
+
+    def listed(self, channel: int | None) -> list[int]:
+        """The ids of the SKUs that are assigned to a sales channel, of all SKUs for None; not to be changed."""
+        if channel not in self._listed:
+            self._listed[channel] = [
+                int(sku.id) for sku in self._skus.values() if channel is None or channel in self.channels_of(sku)
+            ]
+        return self._listed[channel]
+
+    def channels_of(self, sku: Sku) -> list[int]:
+        """The sales channels a SKU is assigned to."""
+        return [self.channel] if sku.sales_channels is None else sku.sales_channels
+
+    def of_product(self, product_id: int) -> list[Sku]:
+        """The SKUs of a product, none for an unknown one."""
+        if not self._products:
+            for sku in self._skus.values():
+                self._products.setdefault(sku.product, []).append(sku.id)
+        return [self._skus[sku_id] for sku_id in self._products.get(product_id, [])]
+
+    def put(self, sku: Sku) -> SkuChange:
+        """Add a SKU, or replace the one with its id."""
+        before = self._skus.get(sku.id)
         self._skus[sku.id] = sku
-        self._on_change(sku.id)
+        known: dict[str, Any] = {} if before is None else before.__dict__
+        differing = frozenset(key for key, value in sku.__dict__.items() if key not in known or known[key] != value)
+        if differing & {"id", "sales_channels", "product_id"}:
+            self._forget_lists()
+        change = SkuChange(before, sku, differing)
+        if differing:
+            self._on_change(change)
+        return change
+
+    def edit(self, sku_id: str, **fields: Any) -> SkuChange:
+        """Set fields of a known SKU; the values are not validated."""
+        return self.put(self._skus[sku_id].model_copy(update=fields))
 
     def reserve(self, units: dict[str, int]) -> str | None:
         """Reserve all units or none. Answers the id of the first SKU that has too few, None when all are reserved."""
@@ -152,24 +190,24 @@ class Catalog:
             if self._skus[sku_id].available < quantity:
                 return sku_id
         for sku_id, quantity in units.items():
-            self._skus[sku_id].reserved += quantity
-            self._on_change(sku_id)
+            self.edit(sku_id, reserved=self._skus[sku_id].reserved + quantity)
         return None
 
     def release(self, units: dict[str, int]) -> None:
         """Give reserved units back."""
         for sku_id, quantity in units.items():
             if sku := self._skus.get(sku_id):
-                sku.reserved = max(0, sku.reserved - quantity)
-                self._on_change(sku_id)
+                self.edit(sku_id, reserved=max(0, sku.reserved - quantity))
 
     def take(self, units: dict[str, int]) -> None:
         """Let reserved units leave the shelf."""
         for sku_id, quantity in units.items():
             if sku := self._skus.get(sku_id):
-                sku.reserved = max(0, sku.reserved - quantity)
-                sku.stock = max(0, sku.stock - quantity)
-                self._on_change(sku_id)
+                left = {"reserved": max(0, sku.reserved - quantity), "stock": max(0, sku.stock - quantity)}
+                self.edit(sku_id, **left)
+
+    def _forget_lists(self) -> None:
+        self._listed, self._products, self._ids = {}, {}, []
 
 
 def seed_skus() -> list[Sku]:
@@ -196,7 +234,18 @@ def seed_skus() -> list[Sku]:
 
 
 def numbered_skus(count: int, *, first_id: int = 100_001, stock: int = 1_000_000) -> list[Sku]:
-    """As many SKUs as a load test needs, with prices from 10.00 to 109.90."""
-    return [
-        Sku(id=str(first_id + n), name=f"Item {n + 1}", price=1000 + 90 * (n % 112), stock=stock) for n in range(count)
-    ]
+    """As many SKUs as a load test needs, three a product, with prices from 10.00 to 109.90."""
+    skus = []
+    for n in range(count):
+        number, look = divmod(n, _SKUS_A_PRODUCT)
+        price = 1000 + 90 * (n % 112)
+        sku = Sku(
+            id=str(first_id + n),
+            name=f"{_NOUNS[number % len(_NOUNS)]} {number + 1}, {_LOOKS[look]}",
+            price=price,
+            list_price=price + 500 * look,
+            stock=stock,
+            product_id=first_id + number * _SKUS_A_PRODUCT,
+        )
+        skus.append(sku)
+    return skus

@@ -7,15 +7,13 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from sandbox.base import Model
 from sandbox.catalog import Sku, seed_skus
-
-Seconds = Annotated[float, Field(ge=0, le=86_400 * 30, allow_inf_nan=False)]
-Percent = Annotated[float, Field(ge=0, le=100)]
+from sandbox.catalog_settings import CatalogSettings, Percent, Seconds
 
 
-class Settings(Model):
+class Settings(CatalogSettings):
     """Every switch. The defaults are the form VTEX documents best; the others are what VTEX documents elsewhere.
 
-    Sources: contract sections B and G1. Seconds and percent are plain numbers.
+    Sources: contract sections B and G1. Seconds and percent are plain numbers. The catalog's are inherited.
     """
 
     # Simulation

@@ -1,4 +1,4 @@
-"""The control API under /sandbox: for tests, for development and for people who integrate.
+"""The control API under /sandbox, about orders and behaviour: for tests, development and people who integrate.
 
 No keys: the sandbox listens on the loopback address alone.
 """
@@ -6,15 +6,14 @@ No keys: the sandbox listens on the loopback address alone.
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, HTTPException, Query, Response
-from pydantic import Field, ValidationError
 
 from sandbox.base import Model
-from sandbox.catalog import AnySla, Cents, Sku
 from sandbox.config import Settings
 from sandbox.faults import Fault
 from sandbox.ledger import CallbackRecord, Order, Status
 from sandbox.reports import CancelReport, DeliveryReport, InvoiceReport, Report, TrackingReport
-from sandbox.seller import RequestEntry, Seller
+from sandbox.seller import Seller
+from sandbox.traffic import RequestEntry
 
 
 class OrderSummary(Model):
@@ -42,17 +41,6 @@ class CallbacksSent(Model):
     callbacks: list[SentCallback]
 
 
-class SkuChange(Model):
-    """What to change about a SKU; the rest stays. A new SKU needs `name` and `price`."""
-
-    name: str | None = None
-    price: Cents | None = None
-    list_price: Cents | None = None
-    stock: Annotated[int, Field(ge=0)] | None = None
-    active: bool | None = None
-    slas: list[AnySla] | None = None
-
-
 _INVOICES: Any = {
     "all": {"summary": "Invoice all that is open", "value": {}},
     "partial": {
@@ -73,15 +61,6 @@ _FAULTS: Any = {
         "value": {"route": "dispatch", "kind": "error", "code": "FMT0084", "httpStatus": 400},
     },
 }
-_SKUS: Any = {
-    "price": {"summary": "Another price", "value": {"price": 4190}},
-    "soldOut": {"summary": "Sold out", "value": {"stock": 0}},
-    "gone": {"summary": "No longer sold", "value": {"active": False}},
-    "new": {
-        "summary": "A new SKU",
-        "value": {"name": "Tray", "price": 5990, "stock": 10, "slas": ["Standard", "Express"]},
-    },
-}
 
 
 def control_router(seller: Seller) -> APIRouter:
@@ -90,7 +69,6 @@ def control_router(seller: Seller) -> APIRouter:
     _add_orders(router, seller)
     _add_callbacks(router, seller)
     _add_behaviour(router, seller)
-    _add_catalog(router, seller)
     return router
 
 
@@ -134,7 +112,7 @@ def _add_orders(router: APIRouter, seller: Seller) -> None:
     @router.get("/requests", tags=["orders"])
     async def list_requests(path: str = "", limit: Annotated[int, Query(ge=1, le=100_000)] = 100) -> list[RequestEntry]:
         """The last requests of the marketplace whose path contains `path`, oldest first."""
-        found = [entry for entry in seller.requests if path in entry.path]
+        found = [entry for entry in seller.traffic.requests if path in entry.path]
         return found[-limit:]
 
 
@@ -228,27 +206,5 @@ def _add_behaviour(router: APIRouter, seller: Seller) -> None:
 
     @router.post("/reset", tags=["behaviour"], status_code=204)
     async def reset() -> None:
-        """Return to the start: no orders, faults and requests; the first SKUs and settings."""
+        """Return to the start: no orders, faults, requests, notices and reads; the first SKUs and settings."""
         await seller.reset()
-
-
-def _add_catalog(router: APIRouter, seller: Seller) -> None:
-    @router.get("/skus", tags=["catalog"])
-    async def list_skus() -> list[Sku]:
-        """All SKUs."""
-        return seller.catalog.all()
-
-    @router.put("/skus/{sku_id}", tags=["catalog"])
-    async def put_sku(sku_id: str, change: Annotated[SkuChange, Body(openapi_examples=_SKUS)]) -> Sku:
-        """Change a SKU or add one. An SLA is an object, or the name of a standard one."""
-        known = seller.catalog.get(sku_id)
-        update = {key: getattr(change, key) for key in change.model_fields_set}
-        if known is None and (change.name is None or change.price is None):
-            raise HTTPException(422, "a new SKU needs a name and a price")
-        before = known.model_dump(by_alias=False) if known else {"id": sku_id}
-        try:
-            sku = Sku.model_validate(before | update)
-        except ValidationError as error:
-            raise HTTPException(422, error.errors(include_url=False, include_context=False)) from error
-        seller.catalog.put(sku)
-        return sku

@@ -1,17 +1,19 @@
 """Faults to order: what the network and VTEX's edge do to a call, queued and consumed in order."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from sandbox.answers import Answer, error_answer, html_answer, json_answer
 from sandbox.base import Model
-from sandbox.config import Seconds, Settings
+from sandbox.catalog_settings import Seconds
+from sandbox.config import Settings
 from sandbox.protocol import ProtocolError
 
-RouteName = Literal["simulate", "place", "dispatch", "cancel", "read"]
+RouteName = Literal["simulate", "place", "dispatch", "cancel", "read", "sku", "product", "sku-ids"]
 
 
 class FaultKind(StrEnum):
@@ -41,13 +43,20 @@ class FaultKind(StrEnum):
     """403, as with a key that lacks the permission."""
 
 
-class Fault(Model):
-    """One fault, for the next `times` calls of a route, or of one order's calls."""
+def _one_word(route: object) -> object:
+    """Let `simulation` stand for `simulate`: both are in use for that call."""
+    return "simulate" if route == "simulation" else route
 
-    route: RouteName | Literal["any"] = "any"
+
+class Fault(Model):
+    """One fault, for the next `times` calls of a route, or of the calls about one order or one SKU."""
+
+    route: Annotated[RouteName | Literal["any"], BeforeValidator(_one_word)] = "any"
     kind: FaultKind
     times: Annotated[int, Field(ge=1, le=100_000)] = 1
     marketplace_order_id: str | None = None
+    sku_id: str | None = None
+    """Hits SKU reads, reads of its product, and simulations that name it."""
     seconds: Seconds = 1.0
     retry_after: str | int | None = None
     """Value of the Retry-After header: seconds, or an HTTP date."""
@@ -93,12 +102,14 @@ class FaultQueue:
     def clear(self) -> None:
         self._faults.clear()
 
-    def take(self, route: RouteName, marketplace_order_id: str | None) -> Fault | None:
+    def take(self, route: RouteName, marketplace_order_id: str | None, sku_ids: Collection[str] = ()) -> Fault | None:
         """The first fault that is meant for this call; it has one time less afterwards."""
         for fault in self._faults:
             if fault.route not in {"any", route}:
                 continue
             if fault.marketplace_order_id not in {None, marketplace_order_id}:
+                continue
+            if fault.sku_id is not None and fault.sku_id not in sku_ids:
                 continue
             fault.times -= 1
             if fault.times == 0:

@@ -74,6 +74,10 @@ class CallbackAttempt(Model):
     error: str | None = None
     seconds: float = 0.0
 
+    @property
+    def acknowledged(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - 2xx
+
 
 class CallbackRecord(Model):
     """A callback to the marketplace with all its tries. `acknowledged` after a 2xx answer."""

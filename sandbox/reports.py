@@ -15,12 +15,9 @@ from sandbox.protocol import Json
 COURIER = "Rota Sul"
 
 
-class Report(Model):
-    """How to send a callback. What is left out follows the settings."""
+class SendOptions(Model):
+    """How to send something to the marketplace."""
 
-    prefix: Literal["pvt", "pub"] | None = None
-    path_id: Literal["marketplaceOrderId", "orderId"] | None = None
-    doubled_slash: bool | None = None
     method: Literal["POST", "PUT", "PATCH"] = "POST"
     times: Annotated[int, Field(ge=1, le=100)] = 1
     """Send it so often."""
@@ -34,6 +31,14 @@ class Report(Model):
     """Send this JSON instead of the usual body."""
     raw_body: str | None = None
     """Send this text instead, whether it is JSON or not."""
+
+
+class Report(SendOptions):
+    """How to send a callback. What is left out follows the settings."""
+
+    prefix: Literal["pvt", "pub"] | None = None
+    path_id: Literal["marketplaceOrderId", "orderId"] | None = None
+    doubled_slash: bool | None = None
 
 
 class InvoiceReport(Report):

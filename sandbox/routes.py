@@ -4,26 +4,26 @@ import asyncio
 import json
 import logging
 import re
-import socket
-import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sandbox.answers import Answer, error_answer, html_answer
 from sandbox.base import now
+from sandbox.catalog_routes import is_number
 from sandbox.faults import Fault, FaultKind, RouteName
 from sandbox.protocol import ProtocolError, check_affiliate, check_keys
-from sandbox.seller import RequestEntry, Seller
-
-TRANSPORT = "sandbox.transport"
-"""Name of the ASGI extension under which `sandbox.server` hands us the connection, to close it without an answer."""
+from sandbox.seller import Seller
+from sandbox.traffic import RequestEntry
+from sandbox.transport import Gone, drop, read_body, send_answer
 
 _log = logging.getLogger("sandbox")
 _AT_ONCE = {FaultKind.RATE_LIMITED, FaultKind.ERROR, FaultKind.SERVER_ERROR, FaultKind.HTML, FaultKind.FORBIDDEN}
+_UNAVAILABLE = ProtocolError("1", "Service Unavailable", 503)
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,14 @@ class _Route:
     path: re.Pattern[str]
     name: RouteName
     oms: bool = False
+    """Of the Orders API and not the fulfilment one: no affiliate in the query string."""
     public: bool = False
+    older: bool = False
 
 
 _ORDER = r"(?P<order_id>[^/]+)"
+_ID = r"(?P<id>[^/]+)"
+_CATALOG = frozenset({"sku", "product", "sku-ids"})
 _ROUTES = (
     _Route("POST", re.compile(r"/api/checkout/pub/orderForms/simulation"), "simulate", public=True),
     _Route("POST", re.compile(r"/api/fulfillment/pvt/orderForms/simulation"), "simulate"),
@@ -44,6 +48,10 @@ _ROUTES = (
     _Route("POST", re.compile(rf"/api/fulfillment/pvt/orders/{_ORDER}/cancel"), "cancel"),
     _Route("POST", re.compile(rf"/api/oms/pvt/orders/{_ORDER}/cancel"), "cancel", oms=True),
     _Route("GET", re.compile(rf"/api/oms/pvt/orders/{_ORDER}"), "read", oms=True),
+    _Route("GET", re.compile(rf"/api/catalog_system/pvt/sku/stockkeepingunitbyid/{_ID}"), "sku"),
+    _Route("GET", re.compile(rf"/api/catalog/pvt/product/{_ID}"), "product"),
+    _Route("GET", re.compile(rf"/api/catalog_system/pvt/products/productget/{_ID}"), "product", older=True),
+    _Route("GET", re.compile(r"/api/catalog_system/pvt/sku/stockkeepingunitidsbysaleschannel"), "sku-ids"),
 )
 
 
@@ -51,13 +59,19 @@ _ROUTES = (
 class _Call:
     route: _Route
     order_id: str
+    id: str
+    """Of a SKU or a product."""
     headers: dict[str, str]
     query: dict[str, str]
     body: bytes
 
-
-class _Gone(Exception):  # noqa: N818 - not an error of ours
-    """The caller has closed the connection."""
+    @cached_property
+    def document(self) -> Any:
+        """The body, None when it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
 
 
 class SellerRoutes:
@@ -70,36 +84,58 @@ class SellerRoutes:
         started = time.monotonic()
         query = scope["query_string"].decode("latin-1")
         entry = RequestEntry(at=now(), method=scope["method"], path=scope["path"], query=query)
-        self._seller.requests.append(entry)
+        self._seller.traffic.arrived(entry)
         try:
-            body = await _read_body(receive)
+            body = await read_body(receive)
             await self._exchange(scope, receive, send, entry, body)
-        except _Gone:
+        except Gone:
             return
         finally:
             entry.seconds = round(time.monotonic() - started, 4)
+            self._seller.traffic.ended(entry)
 
     async def _exchange(self, scope: Scope, receive: Receive, send: Send, entry: RequestEntry, body: bytes) -> None:
+        settings = self._seller.settings
         matches = [(route, match) for route in _ROUTES if (match := route.path.fullmatch(scope["path"]))]
-        if not matches:
-            await _respond(send, entry, html_answer(404, "404 Not Found"))
+        route, match = next((pair for pair in matches if pair[0].method == scope["method"]), (None, None))
+        entry.route = route.name if route else None
+        if settings.down != "no":
+            entry.fault = "down"
+            self._seller.traffic.turned_away(entry)
+            if settings.down == "reset":
+                await drop(scope, receive, reset=True)
+            else:
+                await self._respond(send, entry, error_answer(_UNAVAILABLE, settings))
             return
-        route, match = next((pair for pair in matches if pair[0].method == scope["method"]), matches[0])
-        if route.method != scope["method"]:
-            await _respond(send, entry, html_answer(405, "405 Method Not Allowed"))
+        if (limited := self._seller.traffic.limited(entry, settings)) is not None:
+            entry.fault = "rate-limit"
+            refusal = ProtocolError("1", "Too Many Requests", 429)
+            await self._respond(send, entry, error_answer(refusal, settings, more_headers=limited))
             return
+        if route is None or match is None:
+            page = html_answer(405, "405 Method Not Allowed") if matches else html_answer(404, "404 Not Found")
+            await self._respond(send, entry, page)
+            return
+        groups = match.groupdict()
         call = _Call(
             route,
-            match.groupdict().get("order_id", ""),
+            groups.get("order_id", ""),
+            groups.get("id", ""),
             {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]},
             dict(parse_qsl(entry.query, keep_blank_values=True)),
             body,
         )
-        entry.route = route.name
+        await self._serve(call, entry, scope, receive, send)
+
+    async def _serve(self, call: _Call, entry: RequestEntry, scope: Scope, receive: Receive, send: Send) -> None:
         entry.marketplace_order_id = self._marketplace_order_id(call)
-        fault = self._seller.faults.take(route.name, entry.marketplace_order_id)
+        sku_ids = self._sku_ids(call)
+        if len(sku_ids) == 1:
+            entry.sku_id = sku_ids[0]
+        self._seller.reads.called(call.route.name, sku_ids)
+        fault = self._seller.faults.take(call.route.name, entry.marketplace_order_id, sku_ids)
         if fault is None:
-            await _respond(send, entry, self._work(call, entry))
+            await self._respond(send, entry, self._work(call, entry))
             return
         entry.fault = fault.kind
         await self._suffer(fault, call, entry, scope, receive, send)
@@ -108,27 +144,28 @@ class SellerRoutes:
         self, fault: Fault, call: _Call, entry: RequestEntry, scope: Scope, receive: Receive, send: Send
     ) -> None:
         if fault.kind is FaultKind.RESET:
-            await _drop(scope, receive, reset=True)
+            await drop(scope, receive, reset=True)
         elif fault.kind in _AT_ONCE:
             if fault.commit:
                 self._work(call, entry)
-            await _respond(send, entry, fault.answer(self._seller.settings))
+            await self._respond(send, entry, fault.answer(self._seller.settings))
         elif fault.kind is FaultKind.SLOW:
             await self._pause(fault.seconds)
-            await _respond(send, entry, self._work(call, entry))
+            await self._respond(send, entry, self._work(call, entry))
         else:
             answer = self._work(call, entry)
             if fault.kind is FaultKind.SLOW_AFTER:
                 await self._pause(fault.seconds)
-                await _respond(send, entry, answer)
+                await self._respond(send, entry, answer)
             elif fault.kind is FaultKind.NOT_JSON:
                 garbled = b"<<<" + answer.body[: len(answer.body) // 2]
-                await _respond(send, entry, Answer(answer.status, garbled, answer.headers, answer.code))
+                await self._respond(send, entry, replace(answer, body=garbled, tells=()))
             elif fault.kind is FaultKind.HALF_BODY:
-                await _respond(send, entry, answer, half=True)
-                await _drop(scope, receive, flush=True)
+                entry.status, entry.code = answer.status, answer.code
+                await send_answer(send, answer, half=True)
+                await drop(scope, receive, flush=True)
             else:
-                await _drop(scope, receive)
+                await drop(scope, receive)
 
     def _work(self, call: _Call, entry: RequestEntry) -> Answer:
         settings = self._seller.settings
@@ -149,6 +186,8 @@ class SellerRoutes:
         route, seller = call.route, self._seller
         if not route.public:
             check_keys(call.headers, seller.identity)
+        if route.name in _CATALOG:
+            return self._catalog_answer(call)
         affiliate = ""
         if not route.oms:
             simulation = route.name == "simulate"
@@ -164,6 +203,27 @@ class SellerRoutes:
             return seller.dispatch(call.order_id, body)
         return seller.cancel_through_oms(call.order_id, body) if route.oms else seller.cancel(call.order_id, body)
 
+    def _catalog_answer(self, call: _Call) -> Answer:
+        routes, settings = self._seller.catalog_routes, self._seller.settings
+        if call.route.name == "sku":
+            return routes.sku(call.id, call.query, settings)
+        if call.route.name == "product":
+            return routes.product(call.id, settings, older=call.route.older)
+        return routes.sku_ids(call.query, settings)
+
+    def _sku_ids(self, call: _Call) -> list[str]:
+        """Which SKUs a catalog call or a simulation is about, for faults and counts; it need not be a good call."""
+        if call.route.name == "sku":
+            return [call.id]
+        if call.route.name == "product":
+            product = int(call.id) if is_number(call.id) else 0
+            return [sku.id for sku in self._seller.catalog.of_product(product)]
+        items = (
+            call.document.get("items") if call.route.name == "simulate" and isinstance(call.document, dict) else None
+        )
+        found = [item.get("id") for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+        return list(dict.fromkeys(sku_id for sku_id in found if isinstance(sku_id, str)))
+
     def _marketplace_order_id(self, call: _Call) -> str | None:
         """Which order a call is about, for faults and counts; it need not be a good call for that."""
         if call.order_id:
@@ -171,13 +231,15 @@ class SellerRoutes:
             return call.order_id.removeprefix(prefix)
         if call.route.name != "place":
             return None
-        try:
-            body: Any = json.loads(call.body)
-        except ValueError:
-            return None
+        body = call.document
         order = body[0] if isinstance(body, list) and body else body
         found = order.get("marketplaceOrderId") if isinstance(order, dict) else None
         return found if isinstance(found, str) else None
+
+    async def _respond(self, send: Send, entry: RequestEntry, answer: Answer) -> None:
+        entry.status, entry.code = answer.status, answer.code
+        await send_answer(send, answer)
+        self._seller.reads.record(answer.tells)
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not beyond the sandbox's own end."""
@@ -191,46 +253,7 @@ class SellerRoutes:
 def _json(call: _Call) -> object:
     if not call.headers.get("content-type", "").startswith("application/json"):
         raise ProtocolError("1", "Unsupported Media Type: send application/json", 415)
-    try:
-        return json.loads(call.body)
-    except ValueError as error:
-        raise ProtocolError("CHK00308", "Bad Request: the body is no JSON") from error
-
-
-async def _read_body(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body += message.get("body", b"")
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-async def _respond(send: Send, entry: RequestEntry, answer: Answer, *, half: bool = False) -> None:
-    entry.status, entry.code = answer.status, answer.code
-    length = str(len(answer.body) if not half else max(2, len(answer.body)))
-    headers = [(key.encode(), value.encode("latin-1")) for key, value in answer.headers.items()]
-    headers.append((b"content-length", length.encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    part = answer.body[: len(answer.body) // 2] if half else answer.body
-    await send({"type": "http.response.body", "body": part, "more_body": half})
-
-
-async def _drop(scope: Scope, receive: Receive, *, reset: bool = False, flush: bool = False) -> None:
-    """Close the connection without an answer, or after the half that was sent (`flush`).
-
-    Uvicorn complains about an app that returns without having answered, unless the connection is already lost: so
-    wait until it says so.
-    """
-    transport: asyncio.Transport = scope["extensions"][TRANSPORT]["transport"]
-    if reset and (sock := transport.get_extra_info("socket")) is not None:
-        # Lingering for no time makes the close a TCP reset instead of an orderly end.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    if flush:
-        transport.close()
-    else:
-        transport.abort()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    if call.document is None and call.body.strip() != b"null":
+        raise ProtocolError("CHK00308", "Bad Request: the body is no JSON")
+    document: object = call.document
+    return document

@@ -1,20 +1,21 @@
 """The sandbox Seller as a whole: its parts, its start and stop, and its answers to the marketplace's five questions."""
 
 import asyncio
-from collections import deque
 from collections.abc import Coroutine
-from datetime import datetime
 from typing import Any
 
 from sandbox import answers
 from sandbox.answers import Answer
 from sandbox.autopilot import Autopilot
-from sandbox.base import Model, now
+from sandbox.base import now
 from sandbox.callbacks import Callbacks
-from sandbox.catalog import Catalog
+from sandbox.catalog import Catalog, SkuChange
+from sandbox.catalog_routes import CatalogRoutes
+from sandbox.changes import Changes
 from sandbox.config import SandboxConfig, Settings
 from sandbox.faults import FaultQueue
 from sandbox.ledger import Ledger, Order, Status
+from sandbox.notices import Notices
 from sandbox.protocol import (
     Identity,
     ProtocolError,
@@ -23,28 +24,12 @@ from sandbox.protocol import (
     read_marketplace_order_id,
     read_placement,
 )
+from sandbox.reads import ReadBook
 from sandbox.reports import CancelReport, InvoiceReport
+from sandbox.sending import Sender
 from sandbox.simulation import simulate
 from sandbox.state import StateFile
-
-_KEPT_REQUESTS = 20_000
-
-
-class RequestEntry(Model):
-    """One request of the marketplace. `status` is None while it runs and when it got no answer."""
-
-    at: datetime
-    method: str
-    path: str
-    query: str
-    route: str | None = None
-    marketplace_order_id: str | None = None
-    status: int | None = None
-    code: str | None = None
-    """VTEX's error code, when the answer was a refusal."""
-    fault: str | None = None
-    """The kind of the fault that hit it."""
-    seconds: float | None = None
+from sandbox.traffic import Traffic
 
 
 class Seller:
@@ -60,11 +45,16 @@ class Seller:
             app_token=config.app_token.get_secret_value(),
         )
         self.state = StateFile(config.state_file)
-        self.catalog = Catalog(config.skus, self.state.sku_changed)
+        self.catalog = Catalog(config.skus, config.sales_channel, self._sku_changed)
+        self.reads = ReadBook()
         self.ledger = Ledger(self.catalog, on_change=self.state.order_changed)
         self.faults = FaultQueue()
-        self.requests: deque[RequestEntry] = deque(maxlen=_KEPT_REQUESTS)
-        self.callbacks = Callbacks(self.ledger, self._current_settings)
+        self.traffic = Traffic(self.settings)
+        self.catalog_routes = CatalogRoutes(self.catalog, self.reads, config.account)
+        self._sender = Sender(self._current_settings)
+        self.callbacks = Callbacks(self.ledger, self._sender, self._current_settings)
+        self.notices = Notices(config, self._sender, self._current_settings)
+        self.changes = Changes(self.catalog, self.notices, self._current_settings)
         self.autopilot = Autopilot(self.ledger, self.callbacks, self._current_settings)
         self.closing = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -75,17 +65,17 @@ class Seller:
         self.closing.clear()
         if (kept := self.state.load()) is not None:
             orders, skus = kept
-            self.catalog.reset(skus)
+            # The last of two SKUs with one id is the one that is sold.
+            self.catalog.reset([*self.config.skus, *skus])
             self.ledger.reset(orders)
-            for order in orders:
-                self.ledger.changed(order)
-        await self.callbacks.open()
+        self._sender.open()
         if self.config.state_file is not None:
             self._keeper = asyncio.create_task(self.state.keep(self.ledger, self.catalog))
         for order in self.ledger.all():
             if order.status is Status.CANCEL:
                 self.spawn(self._confirm_cancellation(order))
         self.autopilot.resume()
+        self.changes.resume()
 
     async def stop(self) -> None:
         """Stop all work and write the state."""
@@ -95,21 +85,26 @@ class Seller:
             self.state.close()
             await self._keeper
             self._keeper = None
-        await self.callbacks.close()
+        await self._sender.close()
 
     async def reset(self) -> None:
-        """Return to the start: no orders, faults and requests, the first SKUs and settings."""
+        """Return to the start: no orders, faults, requests, notices and reads, the first SKUs and settings."""
         await self._stop_work()
         self.settings = self.config.first_settings()
+        self.traffic.reset(self.settings)
+        self.notices.clear()
+        self.reads.reset()
         self.state.forget()
         self.ledger.reset()
         self.catalog.reset(self.config.skus)
         self.faults.clear()
-        self.requests.clear()
+        self.changes.resume()
 
     def change_settings(self, settings: Settings) -> None:
+        self.traffic.switch(self.settings, settings)
         self.settings = settings
         self.autopilot.resume()
+        self.changes.resume()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run something beside the requests, until it ends or the sandbox does."""
@@ -121,7 +116,10 @@ class Seller:
 
     def simulate(self, body: object) -> Answer:
         cart = read_cart(body, self.settings.max_items)
-        return answers.json_answer(simulate(cart, self.catalog, self.settings))
+        document = simulate(cart, self.catalog, self.settings)
+        asked = dict.fromkeys(line.sku_id for line in cart.lines)
+        known = [sku for sku_id in asked if (sku := self.catalog.get(sku_id)) is not None]
+        return answers.json_answer(document, tells=tuple(self.reads.reading("simulate", sku) for sku in known))
 
     def place(self, body: object, affiliate_id: str) -> Answer:
         placement = read_placement(body, affiliate_id, self.settings.max_items)
@@ -172,6 +170,12 @@ class Seller:
 
     # --- inside ---
 
+    def _sku_changed(self, change: SkuChange) -> None:
+        self.state.sku_changed(change.after.id)
+        self.reads.changed(change)
+        if "reserved" in change.fields and self.settings.notice_reservations:
+            self.changes.announce([change])
+
     def _current_settings(self) -> Settings:
         return self.settings
 
@@ -206,6 +210,8 @@ class Seller:
 
     async def _stop_work(self) -> None:
         await self.autopilot.stop()
+        await self.changes.stop()
+        await self.notices.stop()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

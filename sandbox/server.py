@@ -14,8 +14,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sandbox.app import SandboxApp, create_app
 from sandbox.config import SandboxConfig
-from sandbox.routes import TRANSPORT
 from sandbox.seller import Seller
+from sandbox.transport import TRANSPORT
 
 _GRACE = 0.5
 
@@ -118,6 +118,8 @@ class SandboxServer:
             log_config=None,
             access_log=False,
             proxy_headers=False,
+            # Longer than callers keep idle connections: else a call may meet the end of the one it is sent on.
+            timeout_keep_alive=75,
             timeout_graceful_shutdown=1,
         )
         self._server = _Server(config, self.seller)

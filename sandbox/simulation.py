@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.base import now, vtex_date
-from sandbox.catalog import Catalog, Sku, Sla
+from sandbox.catalog import Catalog, Sku
 from sandbox.config import Settings
 from sandbox.ledger import is_undeliverable
 from sandbox.protocol import SELLER, Cart, Json
+from sandbox.slas import Sla
 
 _MAY_BE_NULL = frozenset(
     {
@@ -21,7 +22,10 @@ _MAY_BE_NULL = frozenset(
 
 
 def simulate(cart: Cart, catalog: Catalog, settings: Settings) -> Json:
-    """Answer a cart. Unknown and inactive SKUs are left out of `items` and named in `messages` (ORD027)."""
+    """Answer a cart. Unknown SKUs are left out of `items` and named in `messages` (ORD027).
+
+    So are those that are inactive or not in the sales channel, unless the setting `unsellable` says otherwise.
+    """
     left: dict[str, int] = {}
     items: list[Json] = []
     logistics: list[Json] = []
@@ -29,9 +33,17 @@ def simulate(cart: Cart, catalog: Catalog, settings: Settings) -> Json:
     deliverable = cart.postal_code is not None and not is_undeliverable(cart.postal_code, settings)
     for request_index, line in enumerate(cart.lines):
         sku = catalog.sellable(line.sku_id)
+        shown = catalog.get(line.sku_id)
+        if sku is None and shown is not None and settings.unsellable in {"unavailable", "no-logistics"}:
+            items.append(_item(shown, request_index, line.quantity, "unavailableItemFulfillment", settings))
+            if settings.unsellable == "unavailable":
+                index = len(items) - 1 if settings.logistics_index == "answer" else request_index
+                logistics.append(_logistics(shown, index, line.quantity, 0, [], settings))
+            continue
         if sku is None:
-            text = f"Item {line.sku_id} not found or unavailable"
-            messages.append(_message("ORD027", text, "error", line.sku_id, settings))
+            if shown is None or settings.unsellable == "missing":
+                text = f"Item {line.sku_id} not found or unavailable"
+                messages.append(_message("ORD027", text, "error", line.sku_id, settings))
             continue
         stock = left.setdefault(sku.id, sku.available)
         quantity = min(line.quantity, stock) if stock else line.quantity
@@ -42,6 +54,7 @@ def simulate(cart: Cart, catalog: Catalog, settings: Settings) -> Json:
         availability = "available" if stock else "withoutStock"
         if stock and cart.postal_code is not None and not deliverable:
             availability = "cannotBeDelivered"
+        availability = sku.availability or availability
         index = len(items) if settings.logistics_index == "answer" else request_index
         slas = sku.slas if deliverable and stock else []
         items.append(_item(sku, request_index, quantity, availability, settings))
@@ -75,7 +88,7 @@ def _item(sku: Sku, request_index: int, quantity: int, availability: str, settin
         "offerings": [],
         "priceTags": [],
         "measurementUnit": sku.measurement_unit,
-        "unitMultiplier": 1.0,
+        "unitMultiplier": sku.unit_multiplier,
         "parentItemIndex": None,
         "parentAssemblyBinding": None,
         "availability": availability,

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from worker import leave
+from marketplace.process import leave
 
 if __name__ == "__main__":
     arguments = sys.argv[1:] or ["--quiet"]

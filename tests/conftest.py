@@ -15,6 +15,7 @@ from marketplace.temporal import ensure_search_attributes
 from sandbox.config import SandboxConfig
 from sandbox.server import SandboxServer
 from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
+from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES
 
 MakeEngine = Callable[..., AbstractAsyncContextManager[Engine]]
@@ -27,7 +28,7 @@ async def temporal() -> AsyncIterator[Client]:
         dev_server_extra_args=SERVER_FLAGS,
         data_converter=pydantic_data_converter,
     ) as environment:
-        await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+        await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
         yield environment.client
 
 

@@ -7,8 +7,8 @@ which each report first came; so repeats change nothing and shuffled reports end
 - a later non-empty tracking value replaces an earlier one, an empty one never erases (contract B5);
 - every sale invoice is a package; reports about an invoice not yet known wait for it;
 - invoiced, shipped, delivered and returned are reached when the invoices for which it is true sum to the order's
-  value, which is the same as "every package" unless more was invoiced than ordered. Sums of facts only grow, so
-  progress never goes back.
+  value, which is the same as "every package" unless more was invoiced than ordered. Of an invoice with two contents
+  the larger value counts here, or an earlier one that arrives later would take progress back.
 """
 
 from collections.abc import Callable, Iterable
@@ -64,6 +64,7 @@ def _first_come(report: SellerReport) -> tuple[object, str]:
 def fold(reports: Iterable[Report], items: list[OrderItem], value: int) -> Fulfillment:
     """Compute what the reports amount to for an order of these items and this value in cents."""
     invoices: dict[tuple[InvoiceType, str], Invoice] = {}
+    largest: dict[tuple[InvoiceType, str], int] = {}
     conflicts: list[str] = []
     tracking: dict[str, Tracking] = {}
     delivered: set[str] = set()
@@ -71,9 +72,11 @@ def fold(reports: Iterable[Report], items: list[OrderItem], value: int) -> Fulfi
     for report in reports:
         match report:
             case InvoiceReport(invoice=invoice):
-                number = invoice.invoice_number
-                first = invoices.setdefault((invoice.type, number), _valued(invoice, items, value))
-                if _money(first) != _money(_valued(invoice, items, value)) and number not in conflicts:
+                number, valued = invoice.invoice_number, _valued(invoice, items, value)
+                key = (invoice.type, number)
+                first = invoices.setdefault(key, valued)
+                largest[key] = max(largest.get(key, 0), valued.invoice_value or 0)
+                if _money(first) != _money(valued) and number not in conflicts:
                     conflicts.append(number)
                 if invoice.type is InvoiceType.OUTPUT:
                     tracking[number] = _merged(tracking.get(number), report.tracking)
@@ -99,7 +102,7 @@ def fold(reports: Iterable[Report], items: list[OrderItem], value: int) -> Fulfi
 
     def covered(some: list[Invoice], holds: Callable[[Package], bool] | None = None) -> bool:
         chosen = [one for one in some if holds is None or holds(packages[one.invoice_number])]
-        return bool(chosen) and _sum(chosen) >= value
+        return bool(chosen) and sum(largest[one.type, one.invoice_number] for one in chosen) >= value
 
     reached = [
         (OrderStatus.RETURNED, covered(sales) and covered(returns)),

@@ -285,6 +285,8 @@ class OrderWorkflow(OrderConversation):
 
     async def _park(self, parked: Parked, here: StepMethod) -> None:
         """Stop trying until an operator says so. Returns on retry, raises Overtaken when another step is next."""
+        if self._next_step() != here:
+            raise Overtaken
         self._apply(StepParked(parked=parked))
         await workflow.wait_condition(lambda: self._state.parked is None)
         if self._next_step() != here:
@@ -359,5 +361,5 @@ def canceled_there(failure: SellerFailure) -> bool:
 
 
 def not_there(failure: SellerFailure) -> bool:
-    """The Seller has no such order."""
-    return failure.cause is Cause.NOT_FOUND
+    """The Seller has no such order. A 404 without a code is a page of the edge, and no word of the Seller."""
+    return failure.cause is Cause.NOT_FOUND and failure.code is not None

@@ -65,7 +65,7 @@ from workflows.order_events import (
 )
 
 
-class OrderState(Model):
+class OrderState(Model, extra="ignore"):  # its own JSON has the computed status, and must be readable again
     """Everything known of an order but the customer's data. Changed by `apply` alone; `version` counts changes."""
 
     marketplace_order_id: str
@@ -147,7 +147,8 @@ class OrderState(Model):
             return self.flags[0]
         if self.rejection is not None:
             return self.rejection
-        if (cancellation := self.cancellation) is not None and cancellation.state is not CancelState.REFUSED:
+        cancellation = self.cancellation
+        if cancellation is not None and (cancellation.state is not CancelState.REFUSED or cancellation.ends_order):
             return Reason(code=REASON_CODES[cancellation.cause], message=cancellation.reason or cancellation.cause)
         return None
 
@@ -213,7 +214,8 @@ def apply(state: OrderState, event: Event, at: datetime) -> OrderState:  # noqa:
         case Resumed():
             return _resumed(state, event, at)
         case ReturnWindowClosed():
-            return _told(state, _with(state, window_closed=True), at, "return window over")
+            closed = _with(state, window_closed=True)
+            return state if state.window_closed else _told(state, closed, at, "return window over")
         case Noted(detail=detail):
             return _told(state, state, at, detail)
 
@@ -228,7 +230,7 @@ def _with(state: OrderState, **changes: object) -> OrderState:
 def _told(before: OrderState, after: OrderState, at: datetime, detail: str) -> OrderState:
     """Finish a change: the next version, with a line of history that carries the status it led to."""
     entry = HistoryEntry(at=at, status=after.status, detail=detail)
-    return _with(after, version=before.version + 1, history=[*after.history, entry])
+    return _with(after, version=before.version + 1, flags=_flags(after), history=[*after.history, entry])
 
 
 _STAGES = (
@@ -251,15 +253,14 @@ def _moved(state: OrderState, stage: OrderStatus, at: datetime, detail: str) -> 
 
 
 def _rejected(state: OrderState, reason: Reason, at: datetime) -> OrderState:
+    if state.rejection is not None or state.canceled:
+        return state
     detail = f"not placed: {reason.message}"
-    if state.cancellation is not None:
+    if (known := state.cancellation) is not None and (known.open or known.ends_order):
         # Canceled or denied on the way: that is fulfilled, since the Seller never took the order.
         return _cancel_settled(state, CancelState.CONFIRMED, at, detail)
     if state.early_cancel is not None:
-        by_seller = Cancellation(
-            cause=CancelCause.SELLER, state=CancelState.CONFIRMED, reason=state.early_cancel.reason
-        )
-        return _told(state, _with(state, cancellation=by_seller, parked=None), at, detail)
+        return _canceled_by_seller(state, state.early_cancel, at)
     return _told(state, _with(state, rejection=reason, parked=None), at, reason.message)
 
 
@@ -275,8 +276,9 @@ def _placed(state: OrderState, event: Placed, at: datetime) -> OrderState:
         parked=None,
     )
     after = _told(state, after, at, detail)
-    if after.early_cancel is not None:
-        return _seller_canceled(_with(after, early_cancel=None), after.early_cancel, at)
+    if after.early_cancel is not None and not after.canceled:
+        # It was recorded when nothing stood against it: an invoice that came since is one after the end.
+        return _canceled_by_seller(_with(after, early_cancel=None), after.early_cancel, at)
     return _approved(after, at)
 
 
@@ -331,8 +333,8 @@ def _cancel_settled(state: OrderState, outcome: CancelState, at: datetime, detai
         return state
     if known.state is CancelState.REFUSED and outcome is CancelState.CONFIRMED and not known.ends_order:
         # The Seller invoiced and confirmed the cancellation: it says two things, so a person must ask.
-        flag = Reason(code=ReasonCode.CANCELED_AFTER_INVOICE, message=_CANCELED_AFTER_INVOICE)
-        return _told(state, _flagged(state, flag), at, flag.message)
+        after = _canceled_after_invoice(state)
+        return state if after is state else _told(state, after, at, _CANCELED_AFTER_INVOICE)
     if not known.open:
         return state
     after = _with(state, cancellation=known.model_copy(update={"state": outcome}), parked=None)
@@ -342,23 +344,33 @@ def _cancel_settled(state: OrderState, outcome: CancelState, at: datetime, detai
 def _seller_canceled(state: OrderState, report: SellerCancelReport, at: datetime) -> OrderState:
     repeated = report.event_id in state.cancel_reports
     after = state if repeated else _with(state, cancel_reports=[*state.cancel_reports, report.event_id])
-    known = state.cancellation
     if state.rejection is not None or state.canceled or state.status is OrderStatus.RETURNED:
         return state if repeated else _told(state, after, at, "the Seller canceled an order that had ended")
+    if seller_cancel_conflict(state.status, has_open_invoice=state.fulfillment.has_open_invoice):
+        return state if repeated else _told(state, _canceled_after_invoice(after), at, _CANCELED_AFTER_INVOICE)
+    # From here on a repeat counts where the first did not: an invoice stood against it then, and is returned now.
     if not state.placed:
         kept = _with(after, early_cancel=report, parked=None)
         told = "the Seller canceled before it answered the placement: kept until then"
-        return state if repeated else _told(state, kept, at, told)
-    if seller_cancel_conflict(state.status, has_open_invoice=state.fulfillment.has_open_invoice):
-        flag = Reason(code=ReasonCode.CANCELED_AFTER_INVOICE, message=_CANCELED_AFTER_INVOICE)
-        return state if repeated else _told(state, _flagged(after, flag), at, flag.message)
-    # A repeat counts where the first did not: an invoice stood against it then, and is returned now.
+        return state if repeated and state.early_cancel is not None else _told(state, kept, at, told)
+    return _canceled_by_seller(after, report, at)
+
+
+def _canceled_by_seller(state: OrderState, report: SellerCancelReport, at: datetime) -> OrderState:
+    known = state.cancellation
     if known is not None and (known.open or known.ends_order):
         settled = known.model_copy(update={"state": CancelState.CONFIRMED})
     else:
         settled = Cancellation(cause=CancelCause.SELLER, state=CancelState.CONFIRMED, reason=report.reason)
-    after = _with(after, cancellation=settled, parked=None)
+    after = _with(state, cancellation=settled, parked=None)
     return _told(state, after, at, "; ".join(part for part in ("canceled by the Seller", report.reason) if part))
+
+
+def _canceled_after_invoice(state: OrderState) -> OrderState:
+    flag = Reason(code=ReasonCode.CANCELED_AFTER_INVOICE, message=_CANCELED_AFTER_INVOICE)
+    if flag in state.flags or flag.message in state.acknowledged:
+        return state
+    return _with(state, flags=[*state.flags, flag])
 
 
 def _reported(state: OrderState, report: Report, at: datetime) -> OrderState:
@@ -368,16 +380,28 @@ def _reported(state: OrderState, report: Report, at: datetime) -> OrderState:
     amounts = fold(reports, state.items, state.value)
     progress = max(state.progress, amounts.progress, key=PROGRESS.index)
     after = _with(state, reports=reports, fulfillment=amounts, progress=progress)
-    if len(reports) == len(state.reports):
+    if len(reports) == len(state.reports) and amounts == state.fulfillment:
         return _with(after, version=state.version + 1)
-    if amounts.has_open_invoice and (known := after.cancellation) is not None and known.open:
+    if amounts.has_open_invoice and _is_sale(report) and (known := after.cancellation) is not None and known.open:
         # The invoice is the Seller's refusal (contract B4). What must not go on is left to an operator by the workflow.
         after = _with(after, cancellation=known.model_copy(update={"state": CancelState.REFUSED}), parked=None)
     if progress is OrderStatus.DELIVERED and state.delivered_at is None and state.stage is OrderStatus.HANDLING:
         after = _with(after, delivered_at=at)
-    for flag in _money_flags(after):
-        after = _flagged(after, flag)
-    return _told(state, after, at, _describe(report))
+    after = _told(state, after, at, _describe(report))
+    if amounts.has_open_invoice and after.parked is not None and after.parked.step is Step.AUTHORIZE_DISPATCH:
+        # What the Seller invoices it does not wait to dispatch: somebody has released the order there.
+        return _moved(_with(after, parked=None), OrderStatus.HANDLING, at, "the Seller dispatches: it has invoiced")
+    return after
+
+
+def _is_sale(report: Report) -> bool:
+    return isinstance(report, InvoiceReport) and report.invoice.type is InvoiceType.OUTPUT
+
+
+def _flags(state: OrderState) -> list[Reason]:
+    """What an operator must see and has not: computed from the facts, so that it hangs on none of their orders."""
+    canceled = [flag for flag in state.flags if flag.code is ReasonCode.CANCELED_AFTER_INVOICE]
+    return [flag for flag in (*_money_flags(state), *canceled) if flag.message not in state.acknowledged]
 
 
 def _money_flags(state: OrderState) -> list[Reason]:
@@ -390,15 +414,9 @@ def _money_flags(state: OrderState) -> list[Reason]:
         text = f"came again with other amounts, the first ones count: invoice {numbers}"
         flags.append(Reason(code=ReasonCode.INVOICE_CONFLICT, message=text))
     if amounts.has_open_invoice and (state.canceled or state.rejection is not None):
-        text = f"the Seller invoiced an order that had ended as {state.status}"
+        text = f"the Seller invoiced an order that ended as {state.status}"
         flags.append(Reason(code=ReasonCode.INVOICED_AFTER_END, message=text))
     return flags
-
-
-def _flagged(state: OrderState, flag: Reason) -> OrderState:
-    if flag.message in state.acknowledged:
-        return state
-    return _with(state, flags=[*(one for one in state.flags if one.code is not flag.code), flag])
 
 
 def _describe(report: Report) -> str:
@@ -432,7 +450,8 @@ def _resumed(state: OrderState, event: Resumed, at: datetime) -> OrderState:
         return _with(after, cancellation=known.model_copy(update={"state": CancelState.OWED}))
     if known is not None and parked.step is Step.CANCEL:
         settled = known.model_copy(update={"state": CancelState.CONFIRMED})
-        return _told(after, _with(after, cancellation=settled), at, "closed by an operator without the Seller's word")
+        closed = _told(after, _with(after, cancellation=settled), at, "closed by an operator without the Seller's word")
+        return _with(closed, flags=[], acknowledged=[*closed.acknowledged, *(flag.message for flag in closed.flags)])
     abort = CancelRequested(cause=CancelCause.OPERATOR, reason=event.note or "aborted by an operator")
     return _cancel(after, abort, at)
 

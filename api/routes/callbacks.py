@@ -10,8 +10,18 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
 
-from api.deps import ServicesDep, desk_problems, read_body
-from api.docs import EXAMPLE_RECEIPT, problem_docs
+from api.bodies import read_report
+from api.deps import ServicesDep, desk_problems
+from api.desk import OrderUnknown
+from api.docs import (
+    EXAMPLE_DELIVERY,
+    EXAMPLE_INVOICE,
+    EXAMPLE_RECEIPT,
+    EXAMPLE_SELLER_CANCEL,
+    EXAMPLE_TRACKING,
+    body_docs,
+    problem_docs,
+)
 from api.problems import Problem
 from api.seller_reports import CancelBody, DeliveryBody, InvoiceBody, TrackingBody
 from workflows.messages import SellerReport
@@ -30,17 +40,20 @@ class CallbackOrder:
 
 async def callback_order(seller: str, order: str, token: str, scope: str, path_id: str, services: ServicesDep) -> Any:
     """Find the order; whatever does not fit looks like an order that is not there."""
-    unknown = Problem(404, "no such order")
     config = services.sellers.get(seller)
     if scope not in {"pvt", "pub"} or config is None or not services.tokens.valid(seller, order, token):
-        raise unknown
+        raise _unknown()
     record = await services.desk.record_of(order)
     usual = f"{config.affiliate_id}-{order}"
     known = record.order.order_id if record is not None else None
     # Before the placement has answered, the Seller's own id for the order is not known: its callback may be early.
     if path_id not in {order, usual, known} and known is not None:
-        raise unknown
+        raise _unknown()
     return CallbackOrder(seller, order, known or usual)
+
+
+def _unknown() -> Problem:
+    return Problem(404, "no such order")
 
 
 OrderDep = Annotated[CallbackOrder, Depends(callback_order)]
@@ -56,32 +69,49 @@ router = APIRouter(
         **problem_docs(400, 404, 409, 413, 503),
     },
 )
+# Two routes each, and not one with two methods: every operation of the OpenAPI document has a name of its own.
+_DELIVERY: dict[str, Any] = {
+    "summary": "The courier's events of a package",
+    "openapi_extra": body_docs(DeliveryBody, EXAMPLE_DELIVERY),
+}
+_TRACKING: dict[str, Any] = {
+    "summary": "Tracking of a package",
+    "openapi_extra": body_docs(TrackingBody, EXAMPLE_TRACKING),
+}
 
 
-@router.post("/invoice", summary="A sale or return invoice, perhaps with tracking")
+@router.post(
+    "/invoice",
+    summary="A sale or return invoice, perhaps with tracking",
+    openapi_extra=body_docs(InvoiceBody, EXAMPLE_INVOICE),
+)
 async def take_invoice(request: Request, order: OrderDep, services: ServicesDep) -> JSONResponse:
-    body = await read_body(request, InvoiceBody, invalid=400)
+    body = await read_report(request, InvoiceBody)
     return await _take(services, order, "invoice", body.report())
 
 
-@router.api_route(
-    "/invoice/{invoice_number:path}/tracking", methods=["POST", "PUT"], summary="The courier's events of a package"
-)
+@router.post("/invoice/{invoice_number:path}/tracking", **_DELIVERY)
+@router.put("/invoice/{invoice_number:path}/tracking", **_DELIVERY)
 async def take_delivery(request: Request, order: OrderDep, invoice_number: str, services: ServicesDep) -> JSONResponse:
-    body = await read_body(request, DeliveryBody, invalid=400)
+    body = await read_report(request, DeliveryBody)
     return await _take(services, order, "delivery", body.report(_number(invoice_number)))
 
 
-@router.api_route("/invoice/{invoice_number:path}", methods=["POST", "PATCH"], summary="Tracking of a package")
+@router.post("/invoice/{invoice_number:path}", **_TRACKING)
+@router.patch("/invoice/{invoice_number:path}", **_TRACKING)
 async def take_tracking(request: Request, order: OrderDep, invoice_number: str, services: ServicesDep) -> JSONResponse:
-    body = await read_body(request, TrackingBody, invalid=400)
+    body = await read_report(request, TrackingBody)
     return await _take(services, order, "tracking", body.report(_number(invoice_number)))
 
 
-@router.post("/cancel", summary="The Seller canceled the order")
+@router.post(
+    "/cancel",
+    summary="The Seller canceled the order",
+    openapi_extra=body_docs(CancelBody, EXAMPLE_SELLER_CANCEL, required=False),
+)
 async def take_cancel(request: Request, order: OrderDep, services: ServicesDep) -> JSONResponse:
     empty = (await request.body()).strip() in {b"", b"null"}
-    body = CancelBody() if empty else await read_body(request, CancelBody, invalid=400)
+    body = CancelBody() if empty else await read_report(request, CancelBody)
     return await _take(services, order, "seller_cancel", body.report())
 
 
@@ -94,7 +124,10 @@ def _number(invoice_number: str) -> str:
 
 async def _take(services: ServicesDep, order: CallbackOrder, kind: str, report: SellerReport) -> JSONResponse:
     async with desk_problems():
-        await services.desk.take_report(order.seller, order.marketplace_order_id, kind, report)
+        try:
+            await services.desk.take_report(order.seller, order.marketplace_order_id, kind, report)
+        except OrderUnknown:
+            raise _unknown() from None
     return JSONResponse(
         {
             "date": datetime.now(UTC).isoformat().replace("+00:00", "Z"),

@@ -4,7 +4,8 @@ import asyncio
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from api.deps import ServicesDep, read_body, storefront
+from api.bodies import read_request
+from api.deps import ServicesDep, storefront
 from api.docs import EXAMPLE_CART, body_docs, problem_docs
 from api.problems import Problem
 from marketplace.checkout import Simulation
@@ -19,14 +20,14 @@ router = APIRouter(prefix="/carts", tags=["Storefront"], dependencies=[Depends(s
     "/simulation",
     summary="Simulate a cart",
     openapi_extra=body_docs(CartRequest, EXAMPLE_CART),
-    responses={200: {"model": Simulation}, **problem_docs(400, 401, 404, 422, 502, 504)},
+    responses={200: {"model": Simulation}, **problem_docs(400, 401, 404, 413, 422, 502, 504)},
 )
 async def simulate_cart(request: Request, services: ServicesDep) -> Response:
     """Ask the Seller for availability, stock, prices and, with postalCode and country, the shipping options.
 
     Every requested item is in the answer; one that the Seller left out has `availability: "unavailable"`.
     """
-    body = await read_body(request, CartRequest, invalid=422)
+    body = await read_request(request, CartRequest)
     try:
         seller = services.pool.get(body.seller)
     except UnknownSeller as error:

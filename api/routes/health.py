@@ -1,9 +1,11 @@
 """Whether the API lives, and whether what it needs is there."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from api.deps import ServicesDep
+from api.docs import problem_docs
+from api.problems import Problem
 
 router = APIRouter(prefix="/health", tags=["Operator"])
 
@@ -13,10 +15,11 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/ready", summary="Temporal and the database answer")
-async def ready(services: ServicesDep) -> Response:
-    """200 when every part is "ok", else 503; either way each part is named with what is the matter."""
+@router.get("/ready", summary="Temporal and the database answer", responses=problem_docs(503))
+async def ready(services: ServicesDep) -> JSONResponse:
+    """200 when every part is "ok", else a 503 problem; either way `parts` names each with what is the matter."""
     parts = await services.ready()
-    fine = all(state == "ok" for state in parts.values())
-    content = {"status": "ok" if fine else "unavailable", "parts": parts}
-    return JSONResponse(content, 200 if fine else 503, headers=None if fine else {"Retry-After": "5"})
+    away = [f"{name} {state}" for name, state in parts.items() if state != "ok"]
+    if away:
+        raise Problem(503, "; ".join(away), headers={"Retry-After": "5"}, more={"parts": parts})
+    return JSONResponse({"status": "ok", "parts": parts})

@@ -2,9 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
-from api.deps import ServicesDep, WaitDep, desk_problems, operator, read_body, storefront
+from api.bodies import read_request
+from api.deps import OrderId, ServicesDep, WaitDep, desk_problems, operator, storefront
 from api.desk import Outcome
 from api.docs import (
     EXAMPLE_CANCEL,
@@ -18,6 +20,7 @@ from api.docs import (
 from api.problems import FieldError, Problem
 from marketplace.orders import (
     CancelRequest,
+    Identifier,
     Order,
     OrderRequest,
     OrderStatus,
@@ -29,7 +32,6 @@ from marketplace.store.base import BadCursor, OrderPage
 router = APIRouter(prefix="/orders", tags=["Storefront"], dependencies=[Depends(storefront)])
 operators = APIRouter(prefix="/orders", tags=["Operator"], dependencies=[Depends(operator)])
 
-Id = Annotated[str, Path(description="The order's marketplaceOrderId")]
 _SUBMITTED = {Outcome.CREATED: 201, Outcome.DONE: 200, Outcome.ACCEPTED: 202}
 _DECIDED = {Outcome.DONE: 200, Outcome.ACCEPTED: 202}
 
@@ -50,31 +52,42 @@ async def post_order(request: Request, services: ServicesDep, wait: WaitDep) -> 
 
     Idempotent by marketplaceOrderId: repeat it after any doubt. `Prefer: wait=N` sets the seconds to wait, up to 30.
     """
-    body = await read_body(request, OrderRequest, invalid=422)
+    body = await read_request(request, OrderRequest)
     async with desk_problems():
         answer = await services.desk.submit(body, wait)
     return _answer(answer.order, _SUBMITTED[answer.outcome], located=True)
 
 
-@router.get("/{marketplace_order_id}", summary="Read an order", responses={200: {"model": Order}, **problem_docs(404)})
-async def get_order(marketplace_order_id: Id, services: ServicesDep) -> Response:
+@router.get(
+    "/{marketplace_order_id}",
+    summary="Read an order",
+    responses={**order_docs({200: "The order"}), **problem_docs(401, 404, 503)},
+)
+async def get_order(marketplace_order_id: OrderId, services: ServicesDep) -> Response:
     """The order as recorded; answered without a worker, and after the order has left Temporal."""
     async with desk_problems():
         return _answer(await services.desk.find(marketplace_order_id))
 
 
-@router.get("", summary="List orders", responses={200: {"model": OrderPage}, **problem_docs(422)})
-async def list_orders(
-    services: ServicesDep,
-    status: OrderStatus | None = None,
-    seller: Annotated[str | None, Query(max_length=128)] = None,
-    needs_attention: Annotated[bool | None, Query(alias="needsAttention")] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=400)] = None,
-) -> Response:
+class OrderFilter(BaseModel):
+    """Which orders to list. A misspelt filter is an error: without it the list would answer another question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: OrderStatus | None = None
+    seller: Identifier | None = None
+    needs_attention: bool | None = Field(default=None, alias="needsAttention")
+    limit: int = Field(default=50, ge=1, le=200)
+    cursor: str | None = Field(default=None, max_length=400)
+
+
+@router.get("", summary="List orders", responses={200: {"model": OrderPage}, **problem_docs(401, 422, 503)})
+async def list_orders(services: ServicesDep, wanted: Annotated[OrderFilter, Query()]) -> Response:
     """A page of orders, newest first; `nextCursor` leads to the next one."""
     try:
-        page = await services.desk.page(status, seller, needs_attention, limit, cursor)
+        page = await services.desk.page(
+            wanted.status, wanted.seller, wanted.needs_attention, wanted.limit, wanted.cursor
+        )
     except BadCursor as error:
         raise Problem(422, str(error), errors=[FieldError(pointer="/query/cursor", detail=str(error))]) from None
     return Response(page.model_dump_json(), media_type="application/json")
@@ -86,12 +99,12 @@ async def list_orders(
     openapi_extra=body_docs(PaymentReport, EXAMPLE_PAYMENT),
     responses={
         **order_docs({200: "Taken, or the same as before", 202: "Durable; no worker has answered yet"}),
-        **problem_docs(400, 404, 409, 422, 503),
+        **problem_docs(400, 401, 404, 409, 413, 422, 503),
     },
 )
-async def report_payment(marketplace_order_id: Id, request: Request, services: ServicesDep) -> Response:
+async def report_payment(marketplace_order_id: OrderId, request: Request, services: ServicesDep) -> Response:
     """Tell that the customer's payment was approved, which authorizes dispatch, or denied, which cancels the order."""
-    body = await read_body(request, PaymentReport, invalid=422)
+    body = await read_request(request, PaymentReport)
     async with desk_problems():
         answer = await services.desk.report_payment(marketplace_order_id, body)
     return _answer(answer.order, _DECIDED[answer.outcome])
@@ -103,12 +116,12 @@ async def report_payment(marketplace_order_id: Id, request: Request, services: S
     openapi_extra=body_docs(CancelRequest, EXAMPLE_CANCEL),
     responses={
         **order_docs({200: "Canceled", 202: "Asked for; the Seller, or a worker, has not answered yet"}),
-        **problem_docs(400, 404, 409, 422, 503),
+        **problem_docs(400, 401, 404, 409, 413, 422, 503),
     },
 )
-async def cancel_order(marketplace_order_id: Id, request: Request, services: ServicesDep) -> Response:
+async def cancel_order(marketplace_order_id: OrderId, request: Request, services: ServicesDep) -> Response:
     """Ask to cancel. A 409 says why it is not possible any more, and what to do instead."""
-    body = await read_body(request, CancelRequest, invalid=422)
+    body = await read_request(request, CancelRequest)
     async with desk_problems():
         answer = await services.desk.cancel(marketplace_order_id, body)
     return _answer(answer.order, _DECIDED[answer.outcome])
@@ -118,11 +131,14 @@ async def cancel_order(marketplace_order_id: Id, request: Request, services: Ser
     "/{marketplace_order_id}/resume",
     summary="Resume a parked order",
     openapi_extra=body_docs(ResumeRequest, EXAMPLE_RESUME),
-    responses={200: {"model": Order}, **problem_docs(400, 403, 404, 409, 422, 503)},
+    responses={
+        **order_docs({200: "Resumed, or ended"}),
+        **problem_docs(400, 401, 403, 404, 409, 413, 422, 503),
+    },
 )
-async def resume_order(marketplace_order_id: Id, request: Request, services: ServicesDep) -> Response:
+async def resume_order(marketplace_order_id: OrderId, request: Request, services: ServicesDep) -> Response:
     """Decide about an order with `needsAttention`: one of its `allowedActions`."""
-    body = await read_body(request, ResumeRequest, invalid=422)
+    body = await read_request(request, ResumeRequest)
     async with desk_problems():
         order = await services.desk.resume(marketplace_order_id, body.action, body.note)
     return _answer(order)

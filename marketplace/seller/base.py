@@ -1,19 +1,23 @@
 """What the engine asks of a Seller, whatever protocol the Seller speaks.
 
-`Seller` is the whole interface: five questions. VTEX's classic fulfilment protocol (contract section B) answers them
-in `client.py`. The order-integration protocol (section C) fits behind the same five: its `place` and
+`Seller` is the whole interface of orders: five questions. VTEX's classic fulfilment protocol (contract section B)
+answers them in `client.py`. The order-integration protocol (section C) fits behind the same five: its `place` and
 `authorize_dispatch` return once the result notice is in, `EOI007` is `SellerAlreadyDone`, `EOI010` is
 `SellerUnknownOutcome`. Which one a Seller speaks is a matter of its settings, never of a workflow.
+
+`SellerCatalog` reads what a Seller sells, over the same connections and with the same manners.
 
 Every method raises a leaf of `marketplace.errors.SellerError`, and nothing else.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from marketplace.catalog import ProductData, SkuData, Terms
 from marketplace.checkout import Simulation
 from marketplace.orders import CartItem, OrderRequest, SellerOrderPhase
 
@@ -34,7 +38,11 @@ class SellerConfig(BaseModel):
     cancel_route: Literal["fulfillment", "oms"] = "fulfillment"
     requests_per_second: float | None = Field(default=None, gt=0)
     price_tolerance: float = Field(default=0.0, ge=0, le=1)
-    assortment: str = "all"
+    assortment: Literal["all", "approval", "rules"] = "all"
+    assortment_rules: Path | None = None
+    """The rule file of `rules`; see `marketplace.assortment.load_rules`."""
+    refresh_interval: timedelta | None = timedelta(hours=1)
+    """How often everything sold is read anew, notices or not; None for never."""
 
 
 class Cart(BaseModel):
@@ -120,3 +128,31 @@ class Seller(Protocol):
 
     async def aclose(self) -> None:
         """Close the connections."""
+
+
+class SellerCatalog(Protocol):
+    """A Seller's catalog that can be read. One instance per Seller and process; safe to use from many tasks at once."""
+
+    async def read_sku(self, sku_id: str) -> SkuData:
+        """Read a SKU's data. Raises SellerRefused with Cause.NOT_FOUND for one that the Seller does not have.
+
+        Source: contract A2.
+        """
+
+    async def read_product(self, product_id: str) -> ProductData:
+        """Read a product; needed only when `SkuData.needs_product`. Raises SellerRefused with Cause.NOT_FOUND.
+
+        Source: contract A3.
+        """
+
+    async def read_terms(self, sku_id: str) -> Terms:
+        """Read price and stock of one unit, without a destination. An unknown SKU is answered as not listed.
+
+        Source: contract A5.
+        """
+
+    async def list_sku_ids(self, page: int, page_size: int) -> list[str]:
+        """List a page of the SKU ids assigned to the sales channel; pages count from 1. The last one is short or empty.
+
+        The list is no snapshot: an id may come twice, and one that is missing is not gone. Source: contract A4.
+        """

@@ -82,6 +82,9 @@ _TRANSPORT: tuple[tuple[type[Exception], Verdict, str], ...] = (
     (Exception, Verdict.UNKNOWN_OUTCOME, "connection lost before the answer was complete"),
 )
 
+_OWN_FAULTS = (httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.DecodingError)
+"""Transport errors that say nothing about whether the Seller is up."""
+
 _RANGE = re.compile(r"([A-Z]+)([0-9]+)-([0-9]+)")
 _LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]{3}")
 _INVISIBLE = re.compile(r"<!--.*?-->|<(script|style|head)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
@@ -146,6 +149,11 @@ def classify_exception(error: Exception, *, writes: bool) -> SellerFailure:
     """Tell what a failed exchange means, by how far it had come when it failed."""
     verdict, text = next((verdict, text) for kind, verdict, text in _TRANSPORT if isinstance(error, kind))
     return SellerFailure(verdict=_verdict(verdict, writes=writes), message=text)
+
+
+def means_down(error: Exception) -> bool:
+    """Whether a failed exchange is the Seller's fault: not reached, silent, or cut off."""
+    return not isinstance(error, _OWN_FAULTS)
 
 
 def nonsense(what: str, *, writes: bool) -> SellerFailure:

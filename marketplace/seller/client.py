@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from types import MappingProxyType
 from urllib.parse import quote
 
 from marketplace.checkout import Simulation
@@ -16,19 +15,25 @@ from marketplace.seller.base import (
     Placement,
     PlacementRequest,
     Seller,
+    SellerCatalog,
     SellerConfig,
     SellerOrder,
 )
+from marketplace.seller.catalog import VtexCatalog
 from marketplace.seller.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
+from marketplace.seller.manners import DEFAULT_MANNERS, Manners
+from marketplace.seller.simulation import affiliate, simulate
 
-__all__ = ["DEFAULT_TIMEOUTS", "SellerPool", "Timeouts", "VtexSeller", "build_seller"]
+__all__ = [
+    "DEFAULT_MANNERS",
+    "DEFAULT_TIMEOUTS",
+    "Manners",
+    "SellerPool",
+    "Timeouts",
+    "VtexSeller",
+    "build_seller",
+]
 
-_SIMULATION_PATHS = MappingProxyType(
-    {
-        "checkout": "/api/checkout/pub/orderForms/simulation",
-        "fulfillment": "/api/fulfillment/pvt/orderForms/simulation",
-    }
-)
 _ORDERS = "/api/fulfillment/pvt/orders"
 _OMS_ORDERS = "/api/oms/pvt/orders"
 
@@ -40,23 +45,28 @@ class VtexSeller:
     """
 
     def __init__(
-        self, config: SellerConfig, timeouts: Timeouts = DEFAULT_TIMEOUTS, *, max_connections: int = 50
+        self,
+        config: SellerConfig,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        manners: Manners = DEFAULT_MANNERS,
+        *,
+        max_connections: int = 50,
     ) -> None:
         self._config = config
         self._pauses = timeouts.reservation_pauses
-        self._exchange = Exchange(config, timeouts, max_connections)
-        self._affiliate = {"sc": str(config.sales_channel), "affiliateId": config.affiliate_id}
+        self._exchange = Exchange(config, timeouts, manners, max_connections)
+        self._affiliate = affiliate(config)
+        self.catalog: SellerCatalog = VtexCatalog(config, self._exchange)
+        """The same account's catalog: same connections, same manners; closed together."""
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the Seller counts as down: calls fail at once, but for a probe now and then."""
+        return self._exchange.is_down
 
     async def simulate(self, cart: Cart) -> Simulation:
         """Simulate a cart. Source: contract B1."""
-        answer = await self._exchange.ask(
-            wire.Simulation,
-            "POST",
-            _SIMULATION_PATHS[self._config.simulation_route],
-            translate.simulation_body(cart),
-            params=self._affiliate,
-            writes=False,
-        )
+        answer = await simulate(self._exchange, self._config, cart)
         return translate.simulation(self._config.account, cart.items, answer)
 
     async def place(self, request: PlacementRequest) -> Placement:
@@ -135,29 +145,51 @@ def _expect(ours: str, theirs: str | None) -> None:
         raise seller_error(classify.nonsense("the answer is about another order", writes=True))
 
 
-def build_seller(config: SellerConfig, timeouts: Timeouts = DEFAULT_TIMEOUTS) -> Seller:
+def build_seller(
+    config: SellerConfig, timeouts: Timeouts = DEFAULT_TIMEOUTS, manners: Manners = DEFAULT_MANNERS
+) -> Seller:
     """Build the client for a Seller's settings. All Sellers speak the classic protocol so far."""
-    return VtexSeller(config, timeouts)
+    return VtexSeller(config, timeouts, manners)
 
 
 class SellerPool:
-    """The clients of one process: one for each account, built when first asked for."""
+    """The clients of one process: one for each account, built when first asked for.
 
-    def __init__(self, configs: Mapping[str, SellerConfig], timeouts: Timeouts = DEFAULT_TIMEOUTS) -> None:
+    All that a process asks of an account goes through one client, so that its rate, pauses and rest when down hold.
+    """
+
+    def __init__(
+        self,
+        configs: Mapping[str, SellerConfig],
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        manners: Manners = DEFAULT_MANNERS,
+    ) -> None:
         self._configs = configs
         self._timeouts = timeouts
-        self._sellers: dict[str, Seller] = {}
+        self._manners = manners
+        self._sellers: dict[str, VtexSeller] = {}
 
     def get(self, account: str) -> Seller:
         """Give the client of an account. Raises UnknownSeller for an account that is not configured."""
-        if account not in self._configs:
-            raise UnknownSeller(account)
-        if account not in self._sellers:
-            self._sellers[account] = build_seller(self._configs[account], self._timeouts)
-        return self._sellers[account]
+        return self._client(account)
+
+    def catalog(self, account: str) -> SellerCatalog:
+        """Give the catalog of an account. Raises UnknownSeller for an account that is not configured."""
+        return self._client(account).catalog
+
+    def is_down(self, account: str) -> bool:
+        """Whether an account counts as down in this process; False for one that was not asked yet."""
+        return account in self._sellers and self._sellers[account].is_down
 
     async def aclose(self) -> None:
         """Close all clients. The pool may be used again, with new ones."""
         sellers, self._sellers = list(self._sellers.values()), {}
         for seller in sellers:
             await seller.aclose()
+
+    def _client(self, account: str) -> VtexSeller:
+        if account not in self._configs:
+            raise UnknownSeller(account)
+        if account not in self._sellers:
+            self._sellers[account] = VtexSeller(self._configs[account], self._timeouts, self._manners)
+        return self._sellers[account]

@@ -8,18 +8,20 @@ import asyncio
 import importlib.metadata
 import json
 import logging
+import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, TypeVar
 
 import httpx
-from aiolimiter import AsyncLimiter
 from pydantic import ValidationError
 
-from marketplace.errors import SellerFailure, Verdict, seller_error
+from marketplace.errors import SellerFailure, seller_error
 from marketplace.seller import classify, wire
 from marketplace.seller.base import SellerConfig
+from marketplace.seller.manners import Gate, Manners
 
 MAX_BODY = 2 * 1024 * 1024
 """Bytes of an answer, unpacked. A simulation of 500 items is well below it."""
@@ -43,12 +45,18 @@ class Timeouts:
     read_change: float = 15
     """The same for place, dispatch and cancel: giving up early there only makes an unknown outcome."""
     total: float = 20
-    """One exchange from beginning to end, with waiting for its turn under `requests_per_second`."""
+    """One exchange from beginning to end. Half of it may go by in waiting for its turn under rate limit and pauses."""
     reservation_pauses: tuple[float, ...] = (0.3, 0.9)
     """Pauses before each repetition of `place` when the Seller could not reserve the stock; none: no repetition."""
 
 
 DEFAULT_TIMEOUTS = Timeouts()
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """One for all Sellers: reading the certificates takes 20 ms."""
+    return httpx.create_ssl_context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +65,19 @@ class _Answer:
     headers: httpx.Headers
     body: bytes | None
     """None when it was larger than MAX_BODY."""
+    left: float
+    """When the request was sent, in monotonic seconds."""
 
 
 class Exchange:
     """The connections to one Seller. For many tasks of one event loop; to be closed with `aclose`."""
 
-    def __init__(self, config: SellerConfig, timeouts: Timeouts, max_connections: int) -> None:
+    def __init__(self, config: SellerConfig, timeouts: Timeouts, manners: Manners, max_connections: int) -> None:
         for name in ("httpx", "httpcore"):
             # Their records hold URLs with order ids and, at DEBUG, the headers of answers.
             logging.getLogger(name).setLevel(logging.WARNING)
         self._timeouts = timeouts
-        rate = config.requests_per_second
-        # One request each 1/rate seconds: a bucket of `rate` would let twice the rate through in its first second.
-        self._limiter = AsyncLimiter(1, 1 / rate) if rate else None
+        self._gate = Gate(config.account, config.requests_per_second, manners)
         self._client = httpx.AsyncClient(
             base_url=config.base_url,
             headers={
@@ -81,6 +89,7 @@ class Exchange:
             # VTEX ties prices and regions to its cookies: one customer's must not reach the next.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             follow_redirects=False,
+            verify=_tls(),
             limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=20, keepalive_expiry=15),
             # A proxy of the environment is for the way out, not for a sandbox on this machine.
             mounts=dict.fromkeys(_LOOPBACK),
@@ -117,51 +126,59 @@ class Exchange:
             ),
         )
         answer = await self._exchange(request, writes=writes)
-        failure: SellerFailure
-        if not httpx.codes.is_success(answer.status):
-            failure = _failure(answer, writes=writes, personal=personal)
-        elif answer.body is None:
-            failure = classify.nonsense(f"the answer is larger than {MAX_BODY} bytes", writes=writes)
-        else:
-            try:
-                value = wire.read_json(answer.body)
-                if wire.is_error(value):
-                    failure = _failure(answer, writes=writes, personal=personal)
-                elif value is None and empty is not None:
-                    return empty
-                else:
-                    return model.model_validate(value)
-            except ValidationError as error:
-                places = {".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)}
-                failure = classify.nonsense(f"unexpected answer: {', '.join(sorted(places))}", writes=writes)
-            except ValueError:
-                failure = classify.nonsense("the answer is not JSON", writes=writes)
-        # Outside the handlers: the error's context would carry pieces of the answer into logs.
-        raise seller_error(failure)
+        read = _read(answer, model, writes=writes, personal=personal, empty=empty)
+        failure = read if isinstance(read, SellerFailure) else None
+        self._gate.answered(answer.left, failure)
+        if isinstance(read, SellerFailure):
+            # Outside any handler: the error's context would carry pieces of the answer into logs.
+            raise seller_error(read)
+        return read
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the Seller counts as down: calls fail at once, but for a probe now and then."""
+        return self._gate.is_down
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _exchange(self, request: httpx.Request, *, writes: bool) -> _Answer:
-        sending = False
+        end = asyncio.get_running_loop().time() + self._timeouts.total
+        # What left later would be cut short: an order's outcome unknown, a Seller taken for down that is only busy.
+        left = await self._gate.enter(self._timeouts.total / 2)
         try:
-            async with asyncio.timeout(self._timeouts.total):
-                if self._limiter is not None:
-                    await self._limiter.acquire()
-                sending = True
+            async with asyncio.timeout_at(end):
                 response = await self._client.send(request, stream=True)
                 try:
-                    return _Answer(response.status_code, response.headers, await _bounded(response))
+                    return _Answer(response.status_code, response.headers, await _bounded(response), left)
                 finally:
                     await response.aclose()
-        except httpx.RequestError as error:
+        except (httpx.RequestError, TimeoutError) as error:
             failure = classify.classify_exception(error, writes=writes)
-        except TimeoutError as error:
-            failure = classify.classify_exception(error, writes=writes)
-            if not sending:
-                failure = SellerFailure(verdict=Verdict.RETRY, message="timed out waiting for its turn")
+            if classify.means_down(error):
+                self._gate.failed(failure)
         raise seller_error(failure)
+
+
+def _read(
+    answer: _Answer, model: type[WireT], *, writes: bool, personal: Collection[str], empty: WireT | None
+) -> WireT | SellerFailure:
+    """Read an answer, or tell what is the matter with it."""
+    if not httpx.codes.is_success(answer.status):
+        return _failure(answer, writes=writes, personal=personal)
+    if answer.body is None:
+        return classify.nonsense(f"the answer is larger than {MAX_BODY} bytes", writes=writes)
+    try:
+        value = wire.read_json(answer.body)
+        if wire.is_error(value):
+            return _failure(answer, writes=writes, personal=personal)
+        return empty if value is None and empty is not None else model.model_validate(value)
+    except ValidationError as error:
+        places = {".".join(map(str, fault["loc"])) or "body" for fault in error.errors(include_input=False)}
+        return classify.nonsense(f"unexpected answer: {', '.join(sorted(places))}", writes=writes)
+    except ValueError:
+        return classify.nonsense("the answer is not JSON", writes=writes)
 
 
 async def _bounded(response: httpx.Response) -> bytes | None:

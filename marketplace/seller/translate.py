@@ -9,6 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Literal
 
+from marketplace.catalog import Terms
 from marketplace.checkout import AVAILABLE, UNAVAILABLE, Message, SimulatedItem, Simulation, Sla, Total, Window
 from marketplace.money import as_text
 from marketplace.orders import (
@@ -86,6 +87,21 @@ def simulation(seller: str, lines: Sequence[CartItem], answer: wire.Simulation) 
         for index, line in enumerate(lines)
     ]
     return Simulation(seller=seller, items=items, totals=_totals(items), messages=list(_messages(answer.messages)))
+
+
+def terms(sku_id: str, answer: wire.Simulation) -> Terms:
+    """Read price and stock from the simulation of one unit of one SKU. Source: contract A5."""
+    line = CartItem(id=sku_id, quantity=1)
+    if not answer.logistics_info or all(item.id != sku_id for item in answer.items):
+        return Terms(listed=False, availability=UNAVAILABLE, stock=0)
+    (item,) = simulation("", [line], answer).items
+    return Terms(
+        availability=item.availability,
+        price=item.price,
+        list_price=item.list_price,
+        stock=item.stock_balance,
+        slas=item.slas,
+    )
 
 
 def _match(lines: Sequence[CartItem], answers: Sequence[tuple[str, int | None]]) -> dict[int, int]:

@@ -46,7 +46,7 @@ def read_json(body: bytes) -> Any:
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
-def _whole(value: Any) -> Any:
+def read_whole(value: Any) -> Any:
     if value is None or value == "":
         return None
     if isinstance(value, float) and value.is_integer():
@@ -58,7 +58,7 @@ def _whole(value: Any) -> Any:
 
 def _stock(value: Any) -> Any:
     # VTEX's balance is what is on hand less what is reserved: oversold stock is below zero.
-    number = _whole(value)
+    number = read_whole(value)
     return max(number, 0) if isinstance(number, int) and not isinstance(number, bool) else number
 
 
@@ -78,7 +78,7 @@ def _or_none(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 _Number = Annotated[int, Field(strict=True, ge=0, le=_LARGEST)]
-Whole = Annotated[_Number | None, BeforeValidator(_whole)]
+Whole = Annotated[_Number | None, BeforeValidator(read_whole)]
 """Cents, a count or a position: an integer, a float without fraction or a string of digits; never negative."""
 Stock = Annotated[_Number | None, BeforeValidator(_stock)]
 """Units in stock; an oversold balance is 0."""

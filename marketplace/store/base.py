@@ -1,13 +1,18 @@
-"""The order record: what the marketplace may ask about orders without asking Temporal.
+"""What is kept outside Temporal: the order record, the offers and the journal.
 
-Only the order's workflow writes it, through an activity, so a record that lags behind is mended by the next write.
+Only the order's workflow writes the order record, through an activity, so one that lags behind is mended by the next
+write. Offers are changed by pure functions, in transactions; the journal only grows, until it is purged.
 """
 
+from collections.abc import Callable, Collection, Iterable
+from datetime import date, datetime
 from typing import Protocol
 
 from pydantic import AwareDatetime, Field
 
+from marketplace.catalog import Offer, OfferStatus
 from marketplace.errors import EngineError
+from marketplace.journal import JournalEntry, JournalStatus
 from marketplace.orders import Model, Order, OrderStatus, PaymentReport
 
 
@@ -25,6 +30,10 @@ class BadCursor(EngineError):  # noqa: N818
 
 class SchemaUnknown(EngineError):  # noqa: N818
     """The database was migrated by a newer version of the engine, and this one cannot use it."""
+
+
+class SchemaMissing(EngineError):  # noqa: N818
+    """The database has no tables of this version yet, and the one who asks is not to make them."""
 
 
 class OrderRecord(Model):
@@ -78,5 +87,87 @@ class OrderStore(Protocol):
     async def ping(self) -> None:
         """Return when the database answers a query."""
 
-    async def aclose(self) -> None:
-        """Close the connections."""
+
+class OfferPage(Model):
+    """Some offers of one Seller, by SKU id. `next_cursor` leads to the next page; None on the last."""
+
+    offers: list[Offer]
+    next_cursor: str | None = None
+
+
+class DuePage(Model):
+    """Some SKUs to read anew. `next_cursor` leads to the next page; None on the last."""
+
+    sku_ids: list[str]
+    next_cursor: str | None = None
+
+
+class OfferStore(Protocol):
+    """Keeps offers. Safe to use from many tasks and processes at once. Every method may raise StoreUnavailable.
+
+    SKU ids are `marketplace.catalog.SkuId`; a text that is no number raises ValueError.
+    """
+
+    async def get(self, seller: str, sku_id: str) -> Offer | None:
+        """The offer of a SKU, None when it was never heard of."""
+
+    async def get_many(self, seller: str, ids: Iterable[str]) -> dict[str, Offer]:
+        """The offers of some SKUs by their id; one that was never heard of is not among them."""
+
+    async def change(
+        self, seller: str, ids: Iterable[str], change: Callable[[str, Offer | None], Offer]
+    ) -> list[Offer]:
+        """Change the offers of some SKUs by a function of id and offer (None for a new one): all of them, or none.
+
+        No concurrent change is lost. The function must be pure, since it may be called again with what another change
+        has written meanwhile; an offer that it returns as the very object it was given is not written. Returns the
+        offers as they are now, in the order of the ids, an id that is there twice only once.
+        """
+
+    async def page(
+        self, seller: str, status: OfferStatus | None = None, limit: int = 50, cursor: str | None = None
+    ) -> OfferPage:
+        """A page of at most `limit` (1 or more) offers by SKU id, lowest number first.
+
+        Raises BadCursor for a cursor that is not a page's `next_cursor`.
+        """
+
+    async def due(self, seller: str, before: datetime, limit: int = 500, after: str | None = None) -> DuePage:
+        """What to read anew: SKUs sold here whose last reading began before a time, the recently changed first.
+
+        A pass from page to page meets each SKU at most once, also when it cannot be read: such a one stays due, for
+        the next pass. `after` is the former page's `next_cursor`; BadCursor for anything else.
+        """
+
+    async def counts(self, seller: str) -> dict[OfferStatus, int]:
+        """How many offers of a Seller have each status; every status is there."""
+
+
+class JournalPage(Model):
+    """Some journal entries of one Seller, newest first. `next_cursor` leads to the next page; None on the last."""
+
+    entries: list[JournalEntry]
+    next_cursor: str | None = None
+
+
+class Journal(Protocol):
+    """Keeps what was exchanged, for a while. Every method may raise StoreUnavailable."""
+
+    async def append(self, entries: Iterable[JournalEntry]) -> None:
+        """Keep entries, all or none. One whose id is there already is silently left out."""
+
+    async def page(
+        self,
+        seller: str,
+        day: date | None = None,
+        statuses: Collection[JournalStatus] = (),
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> JournalPage:
+        """A page of at most `limit` (1 or more) entries, newest first: of a day in UTC, and of some statuses if given.
+
+        Raises BadCursor for a cursor that is not a page's `next_cursor`.
+        """
+
+    async def purge(self, before: datetime) -> int:
+        """Remove all entries older than a time, some at a time so that nobody waits long; how many they were."""

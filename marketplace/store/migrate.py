@@ -9,12 +9,14 @@ from typing import Final
 
 import alembic.command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
-from marketplace.store.base import SchemaUnknown
+from marketplace.store.base import SchemaMissing, SchemaUnknown
 from marketplace.store.failures import available, one_line
 
 CONNECT_SECONDS: Final = 5
@@ -39,14 +41,36 @@ async def migrate(database_url: str) -> None:
 
 def _migrate(database_url: str) -> None:
     with _one_at_a_time, available(), _exclusive(_sync_engine(database_url)) as connection:
-        config = Config()
-        config.set_main_option("script_location", "marketplace.store:migrations")
+        config = _config()
         config.attributes["connection"] = connection
         try:
             alembic.command.upgrade(config, "head")
         except CommandError as error:
-            problem = f"the database was migrated by a newer version ({one_line(error)}): start that one"
-            raise SchemaUnknown(problem) from error
+            raise _newer(one_line(error)) from error
+
+
+def check_schema(connection: Connection) -> None:
+    """Return when the database has the tables of this version; nothing is changed in it.
+
+    Raises SchemaMissing for one that was never migrated or by an older version, SchemaUnknown for a newer one.
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == scripts.get_current_head():
+        return
+    if current is None or current in {script.revision for script in scripts.walk_revisions()}:
+        raise SchemaMissing("the database lacks tables of this version: start the worker or the API, they make them")
+    raise _newer(f"revision {current} is not known")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "marketplace.store:migrations")
+    return config
+
+
+def _newer(why: str) -> SchemaUnknown:
+    return SchemaUnknown(f"the database was migrated by a newer version ({why}): start that one")
 
 
 def _sync_engine(database_url: str) -> Engine:

@@ -36,3 +36,49 @@ orders = Table(
         postgresql_where=text("needs_attention"),
     ),
 )
+
+offers = Table(
+    "offers",
+    metadata,
+    Column("seller", _ID, primary_key=True),
+    # A number, so that pages run in the order in which people count. Contract section 0: at most 2,147,483,647.
+    Column("sku_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("status", String(16), nullable=False),
+    Column("sold", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    # Microseconds as above; -1 for never.
+    Column("last_synced_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("offer", Text, nullable=False),
+    Index("offers_by_status", "seller", "status", "sku_id"),
+    # Its last column lets a refresh pass over what was read meanwhile without looking at the rows.
+    Index(
+        "offers_sold",
+        "seller",
+        "changed_at",
+        "sku_id",
+        "last_synced_at",
+        sqlite_where=text("sold = 1"),
+        postgresql_where=text("sold"),
+    ),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("seller", _ID, nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("direction", String(32), nullable=False),
+    Column("subject", String(128), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("code", String(8), nullable=True),
+    Column("business_message", Text, nullable=False),
+    Column("content_source", Text, nullable=True),
+    Column("content_translated", Text, nullable=True),
+    Column("content_destination", Text, nullable=True),
+    Index("journal_by_time", "at"),
+    Index("journal_by_seller", "seller", "at", "id"),
+    Index("journal_by_seller_and_status", "seller", "status", "at", "id"),
+)

@@ -2,126 +2,38 @@
 
 import re
 from collections import deque
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from marketplace.orders import (
-    Invoice,
-    InvoiceType,
-    OrderRequest,
-    OrderStatus,
-    PaymentReport,
-    PaymentStatus,
-    Reason,
-    ReasonCode,
-    Tracking,
+from marketplace.orders import OrderStatus
+from tests.support.order_life import (
+    AT,
+    MAIN_LINE,
+    arrived,
+    engines_events,
+    fresh,
+    invoiced,
+    marketplaces_events,
+    returned,
+    seller_cancels,
+    tracked,
 )
-from marketplace.rules import PROGRESS, cancel_conflict, payment_conflict
-from tests.support.engine import new_order as order_body
-from workflows.fulfillment import Report
-from workflows.messages import DeliveryReport, InvoiceReport, SellerCancelReport, TrackingReport
-from workflows.order_events import (
-    CancelCause,
-    CancelConfirmed,
-    CancelDenied,
-    CancelRequested,
-    CancelState,
-    CancelUndecided,
-    DispatchAuthorized,
-    DispatchStarted,
-    Event,
-    Parked,
-    PaymentDeadlineMissed,
-    PaymentReported,
-    Placed,
-    PlacementStarted,
-    Rejected,
-    Resumed,
-    ReturnWindowClosed,
-    SellerCanceled,
-    SellerReported,
-    Step,
-    StepParked,
-)
-from workflows.order_state import OrderState, apply, new_order
+from workflows.order_events import Event
+from workflows.order_state import OrderState, apply
 
 PICTURE = Path(__file__).parents[2] / "docs" / "orders.md"
 Way = tuple[OrderStatus, OrderStatus]
 
-AT = datetime(2026, 1, 1, tzinfo=UTC)
-REASON = Reason(code=ReasonCode.SELLER_UNAVAILABLE, message="no answer")
-MAIN_LINE = (
-    OrderStatus.SIMULATING,
-    OrderStatus.PLACING,
-    OrderStatus.PAYMENT_PENDING,
-    OrderStatus.PAYMENT_APPROVED,
-    OrderStatus.AUTHORIZING_FULFILLMENT,
-    *PROGRESS,
-)
-STEPS: dict[OrderStatus, tuple[Step | None, list[Event]]] = {
-    OrderStatus.SIMULATING: (Step.SIMULATE, [Rejected(reason=REASON), PlacementStarted()]),
-    OrderStatus.PLACING: (Step.PLACE, [Rejected(reason=REASON), Placed(order_id="o", expires_at=AT)]),
-    OrderStatus.PAYMENT_PENDING: (None, [PaymentDeadlineMissed()]),
-    OrderStatus.PAYMENT_APPROVED: (None, [DispatchStarted()]),
-    OrderStatus.AUTHORIZING_FULFILLMENT: (Step.AUTHORIZE_DISPATCH, [DispatchAuthorized()]),
-    OrderStatus.HANDLING: (None, []),
-}
 
-
-def sellers_reports(value: int) -> list[Report]:
-    def invoice(number: str, kind: InvoiceType) -> InvoiceReport:
-        sent = Invoice(type=kind, invoice_number=number, invoice_value=value, items=[])
-        return InvoiceReport(event_id=number, received_at=AT, invoice=sent)
-
-    tracked = Tracking(tracking_number="BR-1")
+def sellers_events(value: int) -> list[Event]:
     return [
-        invoice("sale", InvoiceType.OUTPUT),
-        invoice("return", InvoiceType.INPUT),
-        TrackingReport(event_id="tracking", received_at=AT, invoice_number="sale", tracking=tracked),
-        DeliveryReport(event_id="delivery", received_at=AT, invoice_number="sale", is_delivered=True),
+        invoiced("sale", value),
+        returned("return", value),
+        tracked("sale", tracking_number="BR-1"),
+        arrived("sale"),
+        seller_cancels(),
     ]
-
-
-def engines_events(state: OrderState) -> Iterator[Event]:
-    """What the workflow's own step can come to."""
-    cancellation = state.cancellation
-    if state.ended or state.parked is not None:
-        return
-    step: Step | None = Step.CANCEL
-    events: list[Event] = []
-    if cancellation is None or not (cancellation.open or cancellation.ends_order):
-        step, events = STEPS[state.stage]
-        if state.progress is OrderStatus.DELIVERED and state.stage is OrderStatus.HANDLING:
-            events = [ReturnWindowClosed()]
-    elif cancellation.state is CancelState.OWED and state.stage is OrderStatus.SIMULATING:
-        events = [CancelConfirmed()]
-    elif cancellation.state is CancelState.OWED and not state.placed:
-        events = [CancelConfirmed(), Placed(order_id="o", expires_at=AT)]
-    elif cancellation.state is CancelState.OWED:
-        events = [CancelConfirmed(), CancelDenied(detail="no"), CancelUndecided()]
-    elif cancellation.state is CancelState.DECIDING:
-        events = [CancelConfirmed(), CancelDenied(detail="no")]
-    yield from events
-    if step is not None:
-        yield StepParked(parked=Parked(step=step, reason=REASON))
-
-
-def others_events(state: OrderState) -> Iterator[Event]:
-    """What storefront, operators and the Seller can say."""
-    for status in (PaymentStatus.APPROVED, PaymentStatus.DENIED):
-        payment = PaymentReport(status=status, transaction_id="t")
-        if not payment_conflict(state.status, state.payment, payment):
-            yield PaymentReported(report=payment)
-    if not state.ended and not cancel_conflict(state.status, has_open_invoice=state.fulfillment.has_open_invoice):
-        yield CancelRequested(cause=CancelCause.CUSTOMER)
-    for action in state.allowed_actions:
-        yield Resumed(action=action)
-    for report in sellers_reports(state.value):
-        yield SellerReported(report=report)
-    yield SellerCanceled(report=SellerCancelReport(event_id="cancel", received_at=AT))
 
 
 def place_of(state: OrderState) -> tuple[object, ...]:
@@ -144,11 +56,11 @@ def place_of(state: OrderState) -> tuple[object, ...]:
 @pytest.fixture(scope="module")
 def walked() -> set[Way]:
     """Each change of status, found by walking from a new order through everything that can happen to it."""
-    first = new_order(OrderRequest.model_validate(order_body()), AT)
+    first = fresh()
     seen, waiting, ways = {place_of(first)}, deque([first]), set()
     while waiting:
         state = waiting.popleft()
-        for event in (*engines_events(state), *others_events(state)):
+        for event in (*engines_events(state), *marketplaces_events(state), *sellers_events(state.value)):
             after = apply(state, event, AT)
             if after.status is not state.status:
                 ways.add((state.status, after.status))

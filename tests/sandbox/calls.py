@@ -2,8 +2,10 @@
 
 import asyncio
 import copy
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -89,6 +91,12 @@ def code_of(response: httpx.Response) -> str:
     return code
 
 
+def kept_orders(file: Path) -> set[str]:
+    """The orders that a state file tells of."""
+    batches = [json.loads(line) for line in file.read_text().splitlines()[1:]]
+    return {order["marketplaceOrderId"] for batch in batches for order in batch["orders"]}
+
+
 def acknowledged() -> Step:
     return json_answer(RECEIPT)
 
@@ -159,7 +167,27 @@ class Caller:
         assert (await self.place(order(marketplace_order_id, **changes))).status_code == 200
         assert (await self.dispatch(marketplace_order_id)).status_code in {200, 201}
 
+    async def catalog(self, path: str, **params: Any) -> httpx.Response:
+        """A private GET below /api, such as `catalog/pvt/product/1`."""
+        return await self.client.get(f"/api/{path}", params=params, headers=KEYS)
+
+    async def read_sku(self, sku_id: str | int, **params: Any) -> httpx.Response:
+        return await self.catalog(f"catalog_system/pvt/sku/stockkeepingunitbyid/{sku_id}", **params)
+
+    async def sku_ids(self, **params: Any) -> httpx.Response:
+        return await self.catalog("catalog_system/pvt/sku/stockkeepingunitidsbysaleschannel", **{"sc": 1, **params})
+
     # --- the control API ---
+
+    async def control(self, method: str, path: str, **options: Any) -> Any:
+        """Any call below /sandbox, as its JSON; `options` are httpx's."""
+        response = await self.client.request(method, f"/sandbox/{path}", **options)
+        return response.raise_for_status().json() if response.content else None
+
+    async def patch(self, sku_id: str, **changes: Any) -> dict[str, Any]:
+        """Change a SKU and notify, unless `notify` says otherwise."""
+        changed: dict[str, Any] = await self.control("PATCH", f"skus/{sku_id}", json=changes)
+        return changed
 
     async def set(self, **settings: Any) -> None:
         (await self.client.put("/sandbox/settings", json=settings)).raise_for_status()
@@ -171,8 +199,8 @@ class Caller:
         """Change a SKU, if anything, and return it."""
         if changes:
             (await self.client.put(f"/sandbox/skus/{sku_id}", json=changes)).raise_for_status()
-        skus: list[dict[str, Any]] = (await self.client.get("/sandbox/skus")).json()
-        return next(sku for sku in skus if sku["id"] == sku_id)
+        sku: dict[str, Any] = await self.control("GET", f"skus/{sku_id}")
+        return sku
 
     async def ledger(self, marketplace_order_id: str = "A-1") -> dict[str, Any]:
         response = await self.client.get(f"/sandbox/orders/{marketplace_order_id}")

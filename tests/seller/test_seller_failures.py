@@ -19,7 +19,7 @@ from marketplace.errors import (
     Verdict,
 )
 from marketplace.seller.client import Timeouts, VtexSeller
-from tests.seller.calls import CALLS, EVERY_CALL, WRITES, client, failure_of, unsure
+from tests.seller.calls import CALLS, EVERY_CALL, HASTY, WRITES, client, failure_of, unsure
 from tests.seller.samples import REF, TOKEN, UNPLACED, data, placement
 from tests.support.scripted_server import ScriptedServer, Step, answer, json_answer
 
@@ -118,10 +118,11 @@ class TestLostAnswers:
     )
     @EVERY_CALL
     async def test_an_answer_that_does_not_come_whole_is_an_unknown_outcome(
-        self, seller: VtexSeller, server: ScriptedServer, name: str, step: Step
+        self, server: ScriptedServer, name: str, step: Step
     ) -> None:
         server.follow(step)
-        assert type(await failure_of(CALLS[name](seller))) is unsure(name)
+        async with client(server.url, HASTY) as seller:
+            assert type(await failure_of(CALLS[name](seller))) is unsure(name)
 
     @EVERY_CALL
     async def test_an_answer_that_drips_is_ended_by_the_total_time(self, server: ScriptedServer, name: str) -> None:
@@ -162,7 +163,7 @@ class TestLostAnswers:
             for other in waiting:
                 other.setblocking(False)
                 other.connect_ex(address)
-            async with client(f"http://127.0.0.1:{address[1]}") as seller:
+            async with client(f"http://127.0.0.1:{address[1]}", HASTY) as seller:
                 error = await failure_of(CALLS[name](seller))
             for other in waiting:
                 other.close()
@@ -186,7 +187,10 @@ class TestLostAnswers:
         async with client(server.url, Timeouts(total=0.2), requests_per_second=0.1) as seller:
             await seller.read(REF)
             error = await failure_of(CALLS[name](seller))
-        assert (type(error), error.failure.message) == (SellerUnavailable, "timed out waiting for its turn")
+        assert type(error) is SellerUnavailable
+        assert error.failure.message == "not asked: no turn in time under the rate limit"
+        assert error.failure.paused
+        assert 5 < (error.failure.retry_after or 0) <= 10
         assert len(server.requests) == 1
 
     @EVERY_CALL

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,7 +15,11 @@ import psycopg
 import pytest
 
 from marketplace.settings import Settings
-from marketplace.store.sql import SqlOrderStore, open_store
+from marketplace.store.database import Database
+from marketplace.store.offers import SqlOfferStore
+from marketplace.store.orders import SqlOrderStore
+from marketplace.store.stores import Stores, open_stores
+from marketplace.store.tables import metadata
 
 UNPRIVILEGED = "nobody"
 STARTUP_SECONDS = 60
@@ -73,11 +78,13 @@ class PostgresServer:
                 return
 
     def stop(self) -> None:
-        self._process.send_signal(2)  # "fast": sessions are ended
+        self._process.send_signal(signal.SIGINT)  # "fast": sessions are ended
         self._process.wait(STARTUP_SECONDS)
 
     def remove(self) -> None:
-        self.stop()
+        # "Immediate": nothing is written any more, since all of it is thrown away.
+        self._process.send_signal(signal.SIGQUIT)
+        self._process.wait(STARTUP_SECONDS)
         shutil.rmtree(self._directory)
 
     def execute(self, statement: str) -> None:
@@ -130,10 +137,38 @@ def database_url(request: pytest.FixtureRequest, new_database: Callable[[str], s
     return new_database(request.param)
 
 
-@pytest.fixture
-async def store(database_url: str) -> AsyncIterator[SqlOrderStore]:
-    """A store on an empty, migrated database."""
+@pytest.fixture(scope="session", params=DATABASES)
+async def migrated_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated database, of each kind in turn: one for all tests, most of which take less time than to make it."""
+    if request.param == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('store')}/orders.sqlite3"
+    else:
+        url = request.getfixturevalue("postgres").new_database()
     # Through the constructor's check, so that the URL is one that a person can set.
-    store = await open_store(Settings.model_validate({"database_url": database_url}))
-    yield store
-    await store.aclose()
+    stores = await open_stores(Settings.model_validate({"database_url": url}))
+    await stores.aclose()
+    return url
+
+
+@pytest.fixture
+async def stores(migrated_url: str) -> AsyncIterator[Stores]:
+    """The stores on a migrated database that has been emptied."""
+    database = Database(migrated_url)
+    async with database.transaction() as connection:
+        for table in metadata.sorted_tables:
+            await connection.execute(table.delete())
+    stores = Stores(database)
+    yield stores
+    await stores.aclose()
+
+
+@pytest.fixture
+def offers(stores: Stores) -> SqlOfferStore:
+    """The offers' store on a migrated database that has been emptied."""
+    return stores.offers
+
+
+@pytest.fixture
+def store(stores: Stores) -> SqlOrderStore:
+    """The order store on a migrated database that has been emptied."""
+    return stores.orders

@@ -13,16 +13,17 @@ from uuid import uuid4
 
 import httpx
 from pydantic import SecretStr
+from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
 from api.app import create_app
 from marketplace.seller.base import SellerConfig
-from marketplace.seller.client import SellerPool, Timeouts
+from marketplace.seller.client import Manners, SellerPool, Timeouts
 from marketplace.settings import Settings
-from marketplace.store.sql import SqlOrderStore, open_store
+from marketplace.store.stores import open_stores
 from tests.support.http_server import free_port, http_server
-from worker import build_worker
+from worker import build_catalog_worker, build_worker
 from workflows.order_state import OrderState
 from workflows.policies import order_workflow_id
 
@@ -37,9 +38,19 @@ SERVER_FLAGS = [
     "history.visibilityProcessorMaxPollRPS=1000",
     "--dynamic-config-value",
     "system.enableActivityEagerExecution=true",
+    # By default a timer may be a second late, which makes each retry of these tests take one.
+    "--dynamic-config-value",
+    'history.timerProcessorMaxTimeShift="5ms"',
+    # What is deleted is gone after seconds instead of half a minute.
+    "--dynamic-config-value",
+    'history.transferProcessorUpdateAckInterval="500ms"',
 ]
 # A call that hangs must fail soon, or a test of it takes as long as production would wait.
 FAST = Timeouts(connect=1, write=1, pool=1, read=1, read_change=1, total=2, reservation_pauses=(0.01, 0.01))
+# Uvicorn closes a connection that was idle for 5 s, which is httpx's own limit too: both at once is a lost request.
+LIMITS = httpx.Limits(keepalive_expiry=2)
+# One test's troubles must not make the engine that it shares hold back in the next.
+PATIENT = Manners(failures_to_open=100, probe_every=0.2, first_pause=0.02, longest_pause=0.1)
 _NUMBERS = count(1)
 
 ORDER: dict[str, Any] = {
@@ -95,7 +106,12 @@ class Engine:
             "cancel_check": "300ms",
         }
         seller_changes = changes.pop("seller", {})
-        self._cart_timeout = changes.pop("cart_timeout", 1.0)
+        more_sellers: dict[str, dict[str, Any]] = changes.pop("more_sellers", {})
+        self._cart_timeout = changes.pop("cart_timeout", 10.0)
+        self._timeouts = changes.pop("timeouts", FAST)
+        self._manners = changes.pop("manners", PATIENT)
+        self._run_worker = changes.pop("run_worker", True)
+        self._with_catalog = changes.pop("catalog", False)
         self.settings = Settings(**{**defaults, **changes})
         self.sellers = {
             "acme": SellerConfig(
@@ -110,21 +126,24 @@ class Engine:
                 }
             )
         }
+        for account, differing in more_sellers.items():
+            self.sellers[account] = self.sellers["acme"].model_copy(update={"account": account, **differing})
         self._stack = AsyncExitStack()
         self._worker: AsyncExitStack | None = None
 
     async def __aenter__(self) -> Self:
-        self.store: SqlOrderStore = await open_store(self.settings)
-        self._stack.push_async_callback(self.store.aclose)
-        self.pool = SellerPool(self.sellers, FAST)
+        self.stores = await open_stores(self.settings)
+        self._stack.push_async_callback(self.stores.aclose)
+        self.pool = SellerPool(self.sellers, self._timeouts, self._manners)
         self._stack.push_async_callback(self.pool.aclose)
-        app = create_app(self.settings, self.sellers, self.client, self.store, cart_timeout=self._cart_timeout)
+        app = create_app(self.settings, self.sellers, self.client, self.stores, cart_timeout=self._cart_timeout)
         url = await self._stack.enter_async_context(http_server(app, self.port))
-        self.http = await self._stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=40))
+        self.http = await self._stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=40, limits=LIMITS))
         self.sandbox = await self._stack.enter_async_context(
-            httpx.AsyncClient(base_url=f"{self.sandbox_url}/sandbox", timeout=10)
+            httpx.AsyncClient(base_url=f"{self.sandbox_url}/sandbox", timeout=10, limits=LIMITS)
         )
-        await self.start_worker()
+        if self._run_worker:
+            await self.start_worker()
         return self
 
     async def __aexit__(
@@ -134,11 +153,14 @@ class Engine:
         await self._stack.aclose()
 
     def worker(self, **options: Any) -> Worker:
-        return build_worker(self.client, self.settings, self.pool, self.store, **options)
+        return build_worker(self.client, self.settings, self.pool, self.stores.orders, **options)
 
     async def start_worker(self, **options: Any) -> None:
         self._worker = AsyncExitStack()
         await self._worker.enter_async_context(self.worker(**options))
+        if self._with_catalog:
+            catalog = build_catalog_worker(self.client, self.settings, self.sellers, self.pool, self.stores)
+            await self._worker.enter_async_context(catalog)
 
     async def stop_worker(self) -> None:
         if self._worker is not None:
@@ -222,6 +244,13 @@ class Engine:
         known = (await self.sandbox.get("/settings")).json()
         (await self.sandbox.put("/settings", json={**known, **settings})).raise_for_status()
 
+    async def sku(self, sku_id: str, **change: Any) -> dict[str, Any]:
+        """Change what the Seller sells, or with no change just read it."""
+        answer = await self.sandbox.put(f"/skus/{sku_id}", json=change)
+        answer.raise_for_status()
+        body: dict[str, Any] = answer.json()
+        return body
+
     async def ledger(self, order: dict[str, Any]) -> dict[str, Any]:
         answer = await self.sandbox.get(f"/orders/{order['marketplaceOrderId']}")
         assert answer.status_code == 200, answer.text
@@ -247,7 +276,16 @@ class Engine:
     # --- Temporal ---
 
     def workflow(self, order: dict[str, Any]) -> WorkflowHandle[Any, Any]:
-        return self.client.get_workflow_handle(order_workflow_id("acme", order["marketplaceOrderId"]))
+        return self.client.get_workflow_handle(
+            order_workflow_id(order.get("seller", "acme"), order["marketplaceOrderId"])
+        )
+
+    async def details(self, order: dict[str, Any]) -> str:
+        """What Temporal's UI shows as the order's current details."""
+        metadata: WorkflowMetadata = await self.workflow(order).query(
+            "__temporal_workflow_metadata", result_type=WorkflowMetadata
+        )
+        return metadata.current_details
 
     async def state(self, order: dict[str, Any]) -> OrderState:
         state: OrderState = await self.workflow(order).query("state", result_type=OrderState)

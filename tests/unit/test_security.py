@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from marketplace.security import ApiKeys, CallbackTokens, EncryptionKey, Role
+from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens, EncryptionKey, Role
 
 OLD, NEW = SecretStr("old-secret-key-0001"), SecretStr("new-secret-key-0001")
 TOKENS = CallbackTokens([NEW])
+AFFILIATES = AffiliateTokens([NEW])
 IDS = st.text(alphabet="abcXYZ019._-", min_size=1, max_size=12)
 
 
@@ -73,9 +74,49 @@ def test_the_endpoint_holds_seller_order_and_token_and_no_doubled_slash() -> Non
     assert endpoint == f"https://orders.example.com/callbacks/acme/MKP-1/{TOKENS.mint('acme', 'MKP-1')}"
 
 
-def test_tokens_need_a_key() -> None:
+@pytest.mark.parametrize("kind", [CallbackTokens, AffiliateTokens])
+def test_tokens_need_a_key(kind: type[CallbackTokens | AffiliateTokens]) -> None:
     with pytest.raises(ValueError, match="at least one"):
-        CallbackTokens([])
+        kind([])
+
+
+def test_tokens_once_given_stay_the_same_in_every_later_version() -> None:
+    assert TOKENS.mint("acme", "MKP-1") == "aO7csOKKMtt1KZfJnCunf6F1DHwii9wg2B7wuqinEIA"
+    assert AFFILIATES.mint("acme") == "qMRY1jtG_2uYuYlhyu2XTgn-bD5rtAAOnSOxX1rHh48"
+
+
+@given(IDS, IDS)
+def test_an_affiliate_token_is_valid_for_its_own_seller_alone(seller: str, other: str) -> None:
+    token = AFFILIATES.mint(seller)
+
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", token)
+    assert AFFILIATES.valid(seller, token)
+    assert AFFILIATES.valid(other, token) == (other == seller)
+
+
+@pytest.mark.parametrize("token", ["", "x", "=" * 43, "\udcff" * 43, AFFILIATES.mint("acme") + "="])
+def test_nonsense_is_no_affiliate_token(token: str) -> None:
+    assert not AFFILIATES.valid("acme", token)
+
+
+@pytest.mark.parametrize("order", ["", "acme", "MKP-1"])
+def test_callback_and_affiliate_tokens_do_not_open_each_others_doors(order: str) -> None:
+    assert not AFFILIATES.valid("acme", TOKENS.mint("acme", order))
+    assert not TOKENS.valid("acme", order, AFFILIATES.mint("acme"))
+
+
+def test_a_new_key_in_front_leaves_the_old_affiliate_tokens_valid() -> None:
+    old, rotated = AffiliateTokens([OLD]), AffiliateTokens([NEW, OLD])
+
+    assert rotated.valid("acme", old.mint("acme"))
+    assert rotated.mint("acme") == AFFILIATES.mint("acme")
+    assert not AFFILIATES.valid("acme", old.mint("acme"))
+
+
+def test_the_affiliate_endpoint_holds_seller_and_token_and_no_doubled_slash() -> None:
+    endpoint = AFFILIATES.endpoint("https://orders.example.com/", "acme")
+
+    assert endpoint == f"https://orders.example.com/affiliates/acme/{AFFILIATES.mint('acme')}"
 
 
 def test_the_same_event_gets_the_same_receipt_whatever_the_key() -> None:

@@ -41,6 +41,7 @@ base_url = "http://127.0.0.1:9000/"
 simulation_route = "fulfillment"
 cancel_route = "oms"
 assortment = "approval"
+refresh_interval = "off"
 """
 
 
@@ -90,7 +91,7 @@ def test_without_any_variable_the_engine_runs_on_this_machine_alone(tmp_path: Pa
     assert (settings.payment_deadline, settings.return_window) == (timedelta(minutes=30), timedelta(days=30))
     assert (settings.seller_attempts, settings.seller_backoff) == (10, timedelta(seconds=1))
     assert (settings.task_queue, settings.log_format) == ("order-engine", "text")
-    assert settings.cancel_check == timedelta(hours=1)
+    assert (settings.cancel_check, settings.log_retention) == (timedelta(hours=1), timedelta(days=30))
     check_api_safety(settings)
 
 
@@ -114,6 +115,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         SELLER_ATTEMPTS="3",
         SELLER_BACKOFF="2s",
         CANCEL_CHECK="10m",
+        LOG_RETENTION="90d",
     )
 
     settings = load_settings()
@@ -127,6 +129,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.payment_deadline, settings.return_window) == (timedelta(milliseconds=500), timedelta(0))
     assert (settings.task_queue, settings.log_format, settings.seller_attempts) == ("other", "json", 3)
     assert (settings.seller_backoff, settings.cancel_check) == (timedelta(seconds=2), timedelta(minutes=10))
+    assert settings.log_retention == timedelta(days=90)
     assert [key.get_secret_value() for key in secret_keys(settings)] == ["new-secret-key-0001", "old-secret-key-0001"]
     check_api_safety(settings)
 
@@ -190,6 +193,7 @@ def test_anything_else_is_no_duration(text: str) -> None:
         ("SELLER_BACKOFF", "61s", "from 1ms to 60s"),
         ("SELLER_ATTEMPTS", "0", "greater than or equal to 1"),
         ("CANCEL_CHECK", "31d", "from 1ms to 30d"),
+        ("LOG_RETENTION", "0d", "from 1h to 3650d"),
         ("PUBLIC_URL", "ftp://host", "https://"),
         ("PUBLIC_URL", "https://[host", "https://"),
         ("PUBLIC_URL", "https://user@host", "no user"),
@@ -341,14 +345,25 @@ def test_the_sellers_file_is_read_with_its_secrets(monkeypatch: pytest.MonkeyPat
     assert (acme.app_key.get_secret_value(), acme.app_token.get_secret_value()) == ("vtexappkey-acme", "token")
     assert (acme.requests_per_second, acme.price_tolerance) == (20, 0)
     assert (acme.simulation_route, acme.cancel_route, acme.assortment) == ("checkout", "fulfillment", "all")
+    assert (acme.assortment_rules, acme.refresh_interval) == (None, timedelta(hours=1))
     assert (local.base_url, local.app_key.get_secret_value()) == ("http://127.0.0.1:9000", "")
     assert (local.simulation_route, local.cancel_route, local.assortment) == ("fulfillment", "oms", "approval")
+    assert local.refresh_interval is None
 
 
 def test_a_secret_that_is_not_in_the_environment_is_told_by_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ACME_APP_KEY", raising=False)
 
     assert "sellers.acme.app_key_env: set the environment variable ACME_APP_KEY" in sellers_problem(SELLERS)
+
+
+def test_who_does_not_call_sellers_needs_none_of_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACME_APP_KEY", raising=False)
+    monkeypatch.setenv("ACME_APP_TOKEN", " token ")
+
+    acme = load_sellers(sellers_file(SELLERS), require_secrets=False)["acme"]
+
+    assert (acme.app_key.get_secret_value(), acme.app_token.get_secret_value()) == ("", "token")
 
 
 @pytest.mark.parametrize(
@@ -363,7 +378,10 @@ def test_a_secret_that_is_not_in_the_environment_is_told_by_its_variable(monkeyp
         ("requests_per_second = 0", "sellers.acme.requests_per_second: input should be greater than 0"),
         ("requests_per_second = inf", "sellers.acme.requests_per_second: input should be a finite number"),
         ("price_tolerance = 1.1", "sellers.acme.price_tolerance: input should be less than or equal to 1"),
-        ('assortment = "some"', "sellers.acme.assortment: input should be 'all' or 'approval'"),
+        ('assortment = "some"', "sellers.acme.assortment: input should be 'all', 'approval' or 'rules'"),
+        ('refresh_interval = "often"', "sellers.acme.refresh_interval: must be off or a duration such as 30m"),
+        ("refresh_interval = 1800", "sellers.acme.refresh_interval: must be off or a duration such as 30m"),
+        ('refresh_interval = "0s"', "sellers.acme.refresh_interval: must be from 1s to 30d"),
         ('simulation_route = "x"', "sellers.acme.simulation_route: input should be 'checkout' or 'fulfillment'"),
         ('cancel_route = "x"', "sellers.acme.cancel_route: input should be 'fulfillment' or 'oms'"),
         ("", "sellers.acme.app_key_env: is missing"),
@@ -377,6 +395,42 @@ def test_a_wrong_field_is_told_by_its_place_in_the_file(line: str, expected: str
     table = "\n".join(f"{field} = {content}" for field, content in fields.items())
 
     assert expected in sellers_problem(f"[sellers.acme]\n{table}\n")
+
+
+RULED = """
+[sellers.local]
+affiliate_id = "LOC"
+sales_channel = 2
+base_url = "http://127.0.0.1:9000/"
+"""
+
+
+def test_a_rule_file_is_found_from_where_the_sellers_file_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "etc" / "rules").mkdir(parents=True)
+    (tmp_path / "etc" / "rules" / "local.toml").write_text("minimum_stock = 3\n")
+    lines = 'assortment = "rules"\nassortment_rules = "rules/local.toml"\nrefresh_interval = "30m"\n'
+    (tmp_path / "etc" / "sellers.toml").write_text(RULED + lines)
+    setenv(monkeypatch, SELLERS="etc/sellers.toml")
+
+    local = load_sellers(load_settings())["local"]
+
+    assert (local.assortment, local.assortment_rules) == ("rules", Path("etc/rules/local.toml"))
+    assert local.refresh_interval == timedelta(minutes=30)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ('assortment = "rules"', "is missing, set it to the path of a rule file"),
+        ('assortment_rules = "rules.toml"', "has no effect, set assortment to"),
+        ('assortment = "rules"\nassortment_rules = "none.toml"', "none.toml: No such file"),
+        ('assortment = "rules"\nassortment_rules = "rules.toml"', "rules.toml: minimum_stock: Input should be"),
+    ],
+)
+def test_a_rule_file_that_cannot_be_used_is_told_at_the_start(lines: str, expected: str) -> None:
+    Path("rules.toml").write_text("minimum_stock = -1\n")
+
+    assert f"sellers.local.assortment_rules: {expected}" in sellers_problem(f"{RULED}{lines}\n")
 
 
 def test_a_required_field_that_is_left_out_is_named() -> None:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from marketplace.telemetry import configure_logging, get_logger, mask
+from marketplace.masking import mask_tokens
+from marketplace.telemetry import configure_logging, get_logger
 
 TOKEN = "t0ken-T0KEN_abcdefghijklmnopqrstuvwxyz0123456"
 URL = f"https://shop.example.com/callbacks/acme/MKP-1/{TOKEN}"
@@ -144,7 +145,7 @@ def test_no_line_holds_a_callback_token(log_format: Literal["text", "json"]) -> 
     ],
 )  # fmt: skip
 def test_only_the_token_of_a_url_is_masked(text: str, masked: str) -> None:
-    assert mask(text) == masked
+    assert mask_tokens(text) == masked
 
 
 def test_what_others_tell_of_each_request_is_left_out() -> None:

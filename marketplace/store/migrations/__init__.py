@@ -1,1 +1,1 @@
-"""The database's migrations, run by Alembic; `marketplace.store.sql.migrate` applies them."""
+"""The database's migrations, run by Alembic; `marketplace.store.migrate.migrate` applies them."""

@@ -1,4 +1,4 @@
-"""Alembic's entry. It works on the connection given by `marketplace.store.sql.migrate`, inside its transaction."""
+"""Alembic's entry. It works on the connection given by `marketplace.store.migrate.migrate`, inside its transaction."""
 
 from alembic import context
 

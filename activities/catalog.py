@@ -1,0 +1,167 @@
+"""The catalog's activities: read one SKU after a notice, read a page of many, keep a decision."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.catalog_page import PageReader, SellerAway, after
+from activities.heartbeat import heartbeats
+from activities.sku_reader import Shop, pause_of, problem_of
+from marketplace import readings
+from marketplace.catalog import ChangeNotice, Offer, OfferStatus
+from marketplace.catalog_log import entries
+from marketplace.errors import SellerError
+from marketplace.readings import Failure, Reading
+from marketplace.store.base import Journal, OfferStore
+from workflows.catalog_messages import (
+    CountCall,
+    Counted,
+    DecideCall,
+    PageCall,
+    PageResult,
+    Source,
+    SyncCall,
+    SyncResult,
+)
+from workflows.catalog_policies import COUNT_SKUS, DECIDE_SKU, FAILED_SHOWN, GIVEN_UP, IMPORT_PAGE, SYNC_SKU
+
+_LIST_PAGE = 1000
+# Nothing in particular: SKU and terms, and the product where the SKU's own answer leaves it open (contract A3).
+_EVERYTHING = ChangeNotice()
+_TERMS = ChangeNotice(price_changed=True, stock_changed=True)
+_NOTICES = {Source.ASSORTMENT: _EVERYTHING, Source.SOLD: _TERMS, Source.FAILED: _EVERYTHING}
+
+
+class CatalogActivities:
+    """Read Sellers' catalogs into the offer store, and tell the journal. `shops` by account name."""
+
+    def __init__(self, shops: Mapping[str, Shop], offers: OfferStore, journal: Journal) -> None:
+        self._shops = shops
+        self._offers = offers
+        self._journal = journal
+
+    @property
+    def all(self) -> list[Callable[..., Awaitable[Any]]]:
+        """The activities to register with a worker."""
+        return [self.sync_sku, self.decide_sku, self.count_skus, self.import_page]
+
+    @activity.defn(name=SYNC_SKU)
+    async def sync_sku(self, call: SyncCall) -> SyncResult:
+        """Read a SKU, decide, save. Retried by policy; the last try, or one that cannot help, gives the SKU up."""
+        shop = self._shop(call.seller)
+        known = await self._offers.get(call.seller, call.sku_id)
+        try:
+            async with heartbeats():
+                reading = await shop.read(call.sku_id, known, call.notice)
+        except SellerError as error:
+            return await self._failed(shop, call, error)
+        offer = await self._save(shop, reading, call.notice)
+        return SyncResult(status=offer.status)
+
+    @activity.defn(name=DECIDE_SKU)
+    async def decide_sku(self, call: DecideCall) -> OfferStatus:
+        """Keep an operator's decision."""
+
+        def change(sku_id: str, known: Offer | None) -> Offer:
+            if known is None:
+                text = f"SKU {sku_id} has not been read yet: decide when it has"
+                raise ApplicationError(text, type="Conflict", non_retryable=True)
+            return readings.decide(known, include=call.include)
+
+        [offer] = await self._offers.change(call.seller, [call.sku_id], change)
+        return offer.status
+
+    @activity.defn(name=COUNT_SKUS)
+    async def count_skus(self, call: CountCall) -> Counted:
+        """Count what an import will read, for those who watch it."""
+        if call.source is not Source.ASSORTMENT:
+            counts = await self._offers.counts(call.seller)
+            status = OfferStatus.FAILED if call.source is Source.FAILED else OfferStatus.LISTED
+            return Counted(total=counts[status])
+        total, page = 0, 1
+        async with heartbeats():
+            while ids := await self._listed(call.seller, page, _LIST_PAGE):
+                total, page = total + len(ids), page + 1
+                if len(ids) < _LIST_PAGE:
+                    break
+        return Counted(total=total)
+
+    @activity.defn(name=IMPORT_PAGE)
+    async def import_page(self, call: PageCall) -> PageResult:
+        """Read a page of SKUs. A repeat after a crash reads only what the import has not saved yet."""
+        async with heartbeats():
+            sku_ids, next_cursor = await self._page_of(call)
+            known = await self._offers.get_many(call.seller, sku_ids)
+            saved = {sku_id for sku_id, offer in known.items() if _read_since(offer, call.started_at)}
+            missing = [sku_id for sku_id in sku_ids if sku_id not in saved]
+            reader = PageReader(self._shop(call.seller), self._offers, self._journal, _NOTICES[call.source])
+            try:
+                await reader.read(missing, known)
+            except SellerAway as away:
+                raise _retried(away.error, away.retry_after) from None
+        return PageResult(
+            done=reader.done + len(saved),
+            failed=len(reader.failed),
+            failed_skus=reader.failed[:FAILED_SHOWN],
+            pending=reader.pending + [sku_id for sku_id in saved if known[sku_id].status is OfferStatus.PENDING],
+            next_cursor=next_cursor,
+        )
+
+    def _shop(self, seller: str) -> Shop:
+        shop = self._shops.get(seller)
+        if shop is None:
+            # It may be back when the sellers file is: a worker of another one must not give its SKUs up.
+            raise ApplicationError(f"seller {seller} is not in this worker's sellers file", type="UnknownSeller")
+        return shop
+
+    async def _page_of(self, call: PageCall) -> tuple[list[str], str | None]:
+        if call.source is Source.ASSORTMENT:
+            number = int(call.cursor or 1)
+            listed = await self._listed(call.seller, number, call.page_size)
+            # The list is no snapshot: the same SKU may stand on two pages (contract A4), and is read once.
+            ids = list(dict.fromkeys(listed))
+            return ids, str(number + 1) if len(listed) >= call.page_size else None
+        if call.source is Source.SOLD:
+            due = await self._offers.due(call.seller, call.started_at, call.page_size, call.cursor)
+            return due.sku_ids, due.next_cursor
+        page = await self._offers.page(call.seller, OfferStatus.FAILED, call.page_size, call.cursor)
+        return [offer.id for offer in page.offers], page.next_cursor
+
+    async def _listed(self, seller: str, page: int, page_size: int) -> list[str]:
+        try:
+            return await self._shop(seller).catalog.list_sku_ids(page, page_size)
+        except SellerError as error:
+            raise _retried(error, pause_of(error)) from None
+
+    async def _save(self, shop: Shop, outcome: Reading | Failure, notice: ChangeNotice) -> Offer:
+        before: list[Offer | None] = []
+
+        def change(_: str, known: Offer | None) -> Offer:
+            before[:] = [known]
+            return after(known, outcome, shop)
+
+        [offer] = await self._offers.change(shop.seller, [outcome.id], change)
+        await self._journal.append(entries(before[0], offer, datetime.now(UTC), notice))
+        return offer
+
+    async def _failed(self, shop: Shop, call: SyncCall, error: SellerError) -> SyncResult:
+        problem, pause = problem_of(error), pause_of(error)
+        if pause is not None:
+            return SyncResult(retry_after=pause, problem=problem)
+        final = activity.info().attempt >= call.attempts or not error.failure.verdict.may_pass
+        failure = Failure(seller=call.seller, id=call.sku_id, at=datetime.now(UTC), problem=problem, final=final)
+        await self._save(shop, failure, call.notice)
+        raise ApplicationError(str(error), problem, type=GIVEN_UP, non_retryable=final) from None
+
+
+def _read_since(offer: Offer, started_at: datetime) -> bool:
+    return offer.last_synced_at is not None and offer.last_synced_at >= started_at
+
+
+def _retried(error: SellerError, retry_after: float | None) -> ApplicationError:
+    """Have Temporal try again, as long as it takes: an import is never given up because its Seller is away."""
+    delay = timedelta(seconds=retry_after) if retry_after else None
+    return ApplicationError(str(error), problem_of(error), type="SellerAway", next_retry_delay=delay)

@@ -1,0 +1,112 @@
+"""Many SKUs of one Seller at once: read side by side, saved some at a time, one that fails never stopping the rest."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from activities.sku_reader import Shop, pause_of, problem_of
+from marketplace import readings
+from marketplace.catalog import ChangeNotice, Offer, OfferStatus
+from marketplace.catalog_log import entries
+from marketplace.errors import SellerError
+from marketplace.readings import Failure, Reading
+from marketplace.store.base import Journal, OfferStore
+from workflows.catalog_messages import FailedSku
+
+READERS = 32
+"""SKUs that are read at the same time."""
+SAVED_TOGETHER = 25
+"""Readings in one transaction. With those on their way they are what a crash costs: they are read again."""
+TRIES = 3
+"""Tries of one SKU, before it is given up and the rest goes on."""
+FIRST_PAUSE = 0.2
+"""Seconds before the second try; it doubles."""
+
+
+class SellerAway(Exception):  # noqa: N818 - it names what is the matter
+    """The Seller cannot be asked now. Nothing of what was read is lost; go on after `retry_after` seconds."""
+
+    def __init__(self, error: SellerError, retry_after: float) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+
+
+class PageReader:
+    """Reads some SKUs of a shop and saves what they are."""
+
+    def __init__(self, shop: Shop, offers: OfferStore, journal: Journal, notice: ChangeNotice) -> None:
+        self._shop = shop
+        self._offers = offers
+        self._journal = journal
+        self._notice = notice
+        self._unsaved: list[Reading | Failure] = []
+        self._away: SellerAway | None = None
+        self.done = 0
+        self.failed: list[FailedSku] = []
+        self.pending: list[str] = []
+
+    async def read(self, sku_ids: Iterable[str], known: dict[str, Offer]) -> None:
+        """Read them all. Raises SellerAway when the Seller cannot be asked; what was read by then is saved."""
+        waiting = iter(sku_ids)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(READERS):
+                group.create_task(self._reader(waiting, known))
+        await self._save()
+        if self._away is not None:
+            raise self._away
+
+    async def _reader(self, waiting: Iterator[str], known: dict[str, Offer]) -> None:
+        for sku_id in waiting:
+            if self._away is not None:
+                return
+            try:
+                outcome = await self._read_one(sku_id, known.get(sku_id))
+            except SellerAway as away:
+                self._away = away
+                return
+            self._unsaved.append(outcome)
+            if len(self._unsaved) >= SAVED_TOGETHER:
+                await self._save()
+
+    async def _read_one(self, sku_id: str, known: Offer | None) -> Reading | Failure:
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                return await self._shop.read(sku_id, known, self._notice)
+            except SellerError as error:
+                pause = pause_of(error)
+                if pause is not None:
+                    raise SellerAway(error, pause) from None
+                if tries >= TRIES or not error.failure.verdict.may_pass:
+                    at, problem = datetime.now(UTC), problem_of(error)
+                    return Failure(seller=self._shop.seller, id=sku_id, at=at, problem=problem, final=True)
+            await asyncio.sleep(FIRST_PAUSE * 2 ** (tries - 1))
+
+    async def _save(self) -> None:
+        outcomes, self._unsaved = {one.id: one for one in self._unsaved}, []
+        if not outcomes:
+            return
+        before: dict[str, Offer | None] = {}
+
+        def change(sku_id: str, known: Offer | None) -> Offer:
+            before[sku_id] = known
+            return after(known, outcomes[sku_id], self._shop)
+
+        changed = await self._offers.change(self._shop.seller, outcomes, change)
+        self.pending += [offer.id for offer in changed if offer.status is OfferStatus.PENDING]
+        now = datetime.now(UTC)
+        await self._journal.append([one for offer in changed for one in entries(before[offer.id], offer, now)])
+        for outcome in outcomes.values():
+            if isinstance(outcome, Failure):
+                self.failed.append(FailedSku(id=outcome.id, problem=outcome.problem))
+            else:
+                self.done += 1
+
+
+def after(known: Offer | None, outcome: Reading | Failure, shop: Shop) -> Offer:
+    """The offer after a reading or a failed try."""
+    if isinstance(outcome, Failure):
+        return readings.fail(known, outcome)
+    return readings.read(known, outcome, shop.policy)

@@ -1,0 +1,71 @@
+"""A Seller's change notice in every documented spelling, brought to one form. Source: contract A1 and G1 row 24."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from marketplace.catalog import ChangeNotice, SkuId
+
+
+def _digits(value: Any) -> Any:
+    """Ids come as numbers and as texts; blank and 0 mean not said."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _flag(value: Any) -> Any:
+    """Flags come as booleans, and from some senders as the words for them; blank means not said."""
+    if isinstance(value, str):
+        return {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
+    return value
+
+
+Id = Annotated[SkuId, BeforeValidator(_digits)]
+Flag = Annotated[Annotated[bool, Field(strict=True)] | None, BeforeValidator(_flag)]
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
+
+
+class NoticeBody(BaseModel):
+    """A notice. VTEX's pages spell its fields in three ways, so they are read without regard to case."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sku_id: Id = Field(alias="IdSku")
+    account: Word = Field(alias="An")
+    affiliate: Word = Field(alias="IdAffiliate")
+    product_id: Annotated[SkuId | None, BeforeValidator(_digits)] = Field(None, alias="ProductId")
+    is_active: Flag = Field(None, alias="IsActive")
+    stock_changed: Flag = Field(None, alias="StockModified")
+    price_changed: Flag = Field(None, alias="PriceModified")
+    data_changed: Flag = Field(None, alias="HasStockKeepingUnitModified")
+    removed: Flag = Field(None, alias="HasStockKeepingUnitRemovedFromAffiliate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _any_case(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        names = {str(field.alias).lower(): field.alias for field in cls.model_fields.values()}
+        read: dict[Any, Any] = {}
+        for name, value in data.items():
+            spelt = names.get(str(name).lower())
+            # Of two spellings of one field the one that says something counts.
+            if spelt is not None and read.get(spelt) is None:
+                read[spelt] = value
+        return read
+
+    @property
+    def account_name(self) -> str:
+        """The account alone: some senders write it with its domain."""
+        return self.account.split(".")[0]
+
+    def notice(self) -> ChangeNotice:
+        return ChangeNotice(
+            data_changed=self.data_changed,
+            price_changed=self.price_changed,
+            stock_changed=self.stock_changed,
+            is_active=self.is_active,
+            removed=self.removed,
+            product_id=self.product_id,
+        )

@@ -1,0 +1,387 @@
+"""`order-engine doctor`: looks at everything that the engine needs, and says what to do about what is wrong."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import typer
+from sqlalchemy import make_url
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeNamespaceRequest,
+    DescribeTaskQueueRequest,
+    GetSystemInfoRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from cli.output import clean, columns, console, print_json, show
+from cli.session import CommandError, quiet_runtime
+from marketplace.errors import Cause, EngineError, SellerCredentials, SellerError, SellerRateLimited, SellerRefused
+from marketplace.orders import Model
+from marketplace.seller.base import OrderRef, SellerConfig
+from marketplace.seller.client import Timeouts, build_seller
+from marketplace.settings import Settings, check_api_safety, is_loopback, load_sellers, load_settings
+from marketplace.store.base import StoreUnavailable
+from marketplace.store.stores import Stores, open_migrated_stores
+from marketplace.temporal import connect, listed_search_attributes
+from workflows.policies import ORDER_WORKFLOW, SEARCH_ATTRIBUTES
+
+_POLL: Final = timedelta(seconds=90)
+"""A worker that lives polls at least once a minute; the server remembers those that are gone for five."""
+_SHOWN: Final = 3
+_MOST: Final = 200
+
+
+class State(StrEnum):
+    """What came of a check. Only a problem makes the command fail."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+    SKIPPED = "skipped"
+
+
+class Finding(Model):
+    """One check's result. `detail` says what is there, or what is wrong and what to do."""
+
+    check: str
+    state: State
+    detail: str
+
+
+class Findings(Model):
+    ok: bool
+    checks: list[Finding]
+
+
+Said = tuple[State, str]
+
+
+@dataclass(frozen=True)
+class Check:
+    """A question with a time limit, asked once those it needs are answered well.
+
+    `ask` says how it is, or raises an EngineError with what is wrong; `late` is where to look when it says nothing.
+    """
+
+    name: str
+    ask: Callable[[], Awaitable[Said]]
+    late: str = "look at this machine's load"
+    needs: tuple[str, ...] = ()
+
+
+def doctor(
+    timeout: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds given to each check.")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Check Temporal, worker, database, Sellers and settings. Exits with 1 when something is wrong."""
+    found = _run(examine(timeout))
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _run(examination: Coroutine[Any, Any, Findings]) -> Findings:
+    loop = asyncio.new_event_loop()
+    try:
+        return loop.run_until_complete(examination)
+    finally:
+        # Unlike asyncio.run this does not wait for threads: one may hang in a name server's silence.
+        loop.close()
+
+
+async def examine(limit: float) -> Findings:
+    """Make every check, each within `limit` seconds, side by side where none needs another."""
+    examination = _Examination(limit)
+    try:
+        checks = await examination.run()
+    finally:
+        await examination.aclose()
+    return Findings(ok=all(finding.state is not State.PROBLEM for finding in checks), checks=checks)
+
+
+class _Examination:
+    """The checks with what they find on their way: each attribute is set by the check that others need for it."""
+
+    _settings: Settings
+    _sellers: Mapping[str, SellerConfig]
+    _client: Client
+    _stores: Stores | None = None
+
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
+
+    async def run(self) -> list[Finding]:
+        first = [
+            Check("settings", self._read_settings),
+            Check("sellers file", self._read_sellers, needs=("settings",)),
+        ]
+        done = await self._all(first, {})
+        known = {finding.check: finding for finding in done}
+        return done + await self._all([*self._checks(), *self._seller_checks(known["sellers file"])], known)
+
+    async def aclose(self) -> None:
+        if self._stores is not None:
+            await self._stores.aclose()
+
+    def _checks(self) -> list[Check]:
+        temporal = "look at TEMPORAL_ADDRESS and at the server"
+        database = "look at ORDER_ENGINE_DATABASE_URL and at the database"
+        settings, namespace = ("settings",), ("namespace",)
+        return [
+            Check("API address", self._api_address, needs=settings),
+            Check("public URL", self._public_url, needs=("settings", "sellers file")),
+            Check("Temporal", self._temporal, temporal, settings),
+            Check("namespace", self._namespace, temporal, ("Temporal",)),
+            Check("search attributes", self._search_attributes, temporal, namespace),
+            Check("worker", self._worker, temporal, namespace),
+            Check("failing orders", self._failing_orders, temporal, namespace),
+            Check("database", self._database, database, settings),
+            Check("orders in need", self._orders_in_need, database, ("database",)),
+        ]
+
+    def _seller_checks(self, file: Finding) -> list[Check]:
+        needs = ("sellers file",)
+        if file.state is not State.OK:
+            return [Check("Sellers", self._read_sellers, needs=needs)]
+        return [
+            Check(f"Seller {account}", partial(_ask_seller, config, self._limit), "look at its base_url", needs)
+            for account, config in sorted(self._sellers.items())
+        ]
+
+    async def _all(self, checks: list[Check], known: Mapping[str, Finding]) -> list[Finding]:
+        running: dict[str, asyncio.Task[Finding]] = {}
+
+        async def after(check: Check) -> Finding:
+            before = [known[name] if name in known else await running[name] for name in check.needs]
+            missing = [finding.check for finding in before if finding.state in {State.PROBLEM, State.SKIPPED}]
+            if missing:
+                return Finding(check=check.name, state=State.SKIPPED, detail=f"needs: {', '.join(missing)}")
+            state, detail = await self._ask(check)
+            return Finding(check=check.name, state=state, detail=clean(detail))
+
+        for check in checks:
+            running[check.name] = asyncio.create_task(after(check))
+        return [await task for task in running.values()]
+
+    async def _ask(self, check: Check) -> Said:
+        try:
+            async with asyncio.timeout(self._limit):
+                return await check.ask()
+        except TimeoutError:
+            return State.PROBLEM, f"no answer within {self._limit:g} s: {check.late}"
+        except EngineError as error:
+            return State.PROBLEM, str(error)
+        except RPCError as error:
+            return State.PROBLEM, f"Temporal answers {error.status.name}: {error.message}; {check.late}"
+        except Exception as error:  # noqa: BLE001 - one check that breaks must not hide the others
+            # Its text is not ours and could hold anything.
+            return State.PROBLEM, f"the check broke with {type(error).__name__}; {check.late}"
+
+    # --- settings ---
+
+    async def _read_settings(self) -> Said:
+        self._settings = load_settings()
+        return State.OK, f"data in {self._settings.data_dir}, task queue {self._settings.task_queue}"
+
+    async def _read_sellers(self) -> Said:
+        self._sellers = load_sellers(self._settings)
+        return State.OK, f"{self._settings.sellers}: {', '.join(sorted(self._sellers))}"
+
+    async def _api_address(self) -> Said:
+        check_api_safety(self._settings)
+        how = "this machine only" if self._settings.on_loopback else "keys are set"
+        return State.OK, f"{self._settings.host}:{self._settings.port}, {how}"
+
+    async def _public_url(self) -> Said:
+        url = urlsplit(self._settings.public_url)
+        outside = [name for name, seller in sorted(self._sellers.items()) if not _is_here(seller.base_url)]
+        if outside and _is_here(self._settings.public_url):
+            raise CommandError(
+                f"{', '.join(outside)} cannot call back to {self._settings.public_url}: set ORDER_ENGINE_PUBLIC_URL"
+                " to where the API is reached from outside"
+            )
+        if outside and url.scheme != "https":
+            return State.WARNING, f"{self._settings.public_url} is not https: tokens travel in the clear"
+        return State.OK, self._settings.public_url
+
+    # --- Temporal ---
+
+    async def _temporal(self) -> Said:
+        self._client = await connect(self._settings, runtime=quiet_runtime())
+        info = await self._client.workflow_service.get_system_info(GetSystemInfoRequest())
+        return State.OK, f"{self._client.service_client.config.target_host}, server {info.server_version}"
+
+    async def _namespace(self) -> Said:
+        name = self._client.namespace
+        try:
+            answer = await self._client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=name))
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise CommandError(
+                f"{name} does not exist: set TEMPORAL_NAMESPACE,"
+                f" or create it with `temporal operator namespace create --namespace {name}`"
+            ) from None
+        kept = answer.config.workflow_execution_retention_ttl.ToTimedelta()
+        return State.OK, f"{name}, closed orders are kept for {kept.total_seconds() / 86_400:g} d"
+
+    async def _search_attributes(self) -> Said:
+        listed = await listed_search_attributes(self._client)
+        wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+        missing = [f"{name} ({_type(kind)})" for name, kind in wanted.items() if name not in listed]
+        wrong = [
+            f"{name} ({_type(listed[name])}, needed is {_type(kind)})"
+            for name, kind in wanted.items()
+            if listed.get(name, kind) != kind
+        ]
+        if wrong:
+            raise CommandError(f"of another type: {', '.join(wrong)}: remove them, a worker adds the right ones")
+        if missing:
+            raise CommandError(f"missing: {', '.join(missing)}: start a worker, it adds them")
+        return State.OK, ", ".join(wanted)
+
+    async def _worker(self) -> Said:
+        queue = self._settings.task_queue
+        kinds = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+        ages = [await self._polls(queue, kind) for kind in kinds]
+        living = min(sum(age < _POLL for age in polls) for polls in ages)
+        if living:
+            return State.OK, f"{living} on task queue {queue}, last seen {_seconds(min(min(ages)))} ago"
+        gone = [age for polls in ages for age in polls]
+        seen = f", the last one was seen {_seconds(min(gone))} ago" if gone else ""
+        raise CommandError(
+            f"none polls task queue {queue}{seen}: start one with `order-engine worker`,"
+            " or set ORDER_ENGINE_TASK_QUEUE to the workers' queue"
+        )
+
+    async def _polls(self, queue: str, kind: TaskQueueType.ValueType) -> list[timedelta]:
+        """How long ago each worker was last seen to poll."""
+        request = DescribeTaskQueueRequest(
+            namespace=self._client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
+        )
+        answer = await self._client.workflow_service.describe_task_queue(request)
+        now = datetime.now(UTC)
+        return [max(now - poller.last_access_time.ToDatetime(UTC), timedelta(0)) for poller in answer.pollers]
+
+    async def _failing_orders(self) -> Said:
+        # The server marks a workflow so after five failed tasks in a row, and takes the mark off after a good one.
+        marked = "ExecutionStatus = 'Running' AND TemporalReportedProblems IS NOT NULL"
+        query = f"WorkflowType = '{ORDER_WORKFLOW}' AND {marked}"
+        try:
+            count = (await self._client.count_workflows(query)).count
+            failing = [found.id async for found in self._client.list_workflows(query, limit=_SHOWN)]
+        except RPCError as error:
+            if error.status is not RPCStatusCode.INVALID_ARGUMENT:
+                raise
+            return State.SKIPPED, "this server does not tell whose workflow tasks fail"
+        if not count:
+            return State.OK, "none"
+        raise CommandError(
+            f"{count} cannot go on because of a bug ({_some(failing, count)}): see the failure in Temporal's UI and"
+            " deploy a worker that mends it; no order is lost meanwhile"
+        )
+
+    # --- the database ---
+
+    async def _database(self) -> Said:
+        url = make_url(self._settings.database_url.get_secret_value())
+        try:
+            self._stores = await open_migrated_stores(self._settings)
+        except StoreUnavailable as error:
+            raise CommandError(f"{error}; start it, or set ORDER_ENGINE_DATABASE_URL") from None
+        where = f"{url.database} at {url.host}:{url.port or 5432}" if url.host else url.database
+        return State.OK, f"{url.get_backend_name()}, {where}, tables of this version"
+
+    async def _orders_in_need(self) -> Said:
+        assert self._stores is not None
+        page = await self._stores.orders.list(needs_attention=True, limit=_MOST)
+        if not page.orders:
+            return State.OK, "none"
+        count = f"{len(page.orders)}{' or more' if page.next_cursor else ''}"
+        ids = _some([order.marketplace_order_id for order in page.orders], len(page.orders))
+        return State.WARNING, f"{count} ({ids}): `order-engine orders list --needs-attention`"
+
+
+# --- Sellers ---
+
+
+async def _ask_seller(config: SellerConfig, limit: float) -> Said:
+    """Ask for an order that cannot exist: only who may read orders learns that there is none."""
+    seller = build_seller(config, Timeouts(connect=limit, pool=limit, read=limit, total=limit))
+    try:
+        await seller.read(OrderRef(marketplace_order_id=f"doctor-{uuid4().hex}"))
+    except SellerRefused as error:
+        failure = error.failure
+        if failure.cause is not Cause.NOT_FOUND:
+            raise CommandError(f"{config.base_url} refuses to tell of orders: {failure}") from None
+        if failure.code is None:
+            # Any web server says 404 to a path that it does not know.
+            return State.WARNING, f"{config.base_url} answers {failure}, not as VTEX does: look at its base_url"
+    except SellerRateLimited as error:
+        return State.WARNING, f"{config.base_url} has too many requests to answer: {error}; ask again later"
+    except SellerCredentials as error:
+        raise CommandError(
+            f"{config.base_url} refuses the app key and token: {error}; look at the variables named in"
+            " app_key_env and app_token_env, and at the key's role in VTEX"
+        ) from None
+    except SellerError as error:
+        raise CommandError(f"{config.base_url} does not answer as a Seller: {error}; look at its base_url") from None
+    finally:
+        await seller.aclose()
+    return State.OK, f"{config.base_url} takes the app key and token"
+
+
+# --- words ---
+
+
+def _is_here(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
+
+
+def _type(kind: IndexedValueType.ValueType) -> str:
+    return IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").capitalize()
+
+
+def _seconds(age: timedelta) -> str:
+    return f"{age.total_seconds():.0f} s"
+
+
+def _some(ids: list[str], count: int) -> str:
+    return ", ".join(ids[:_SHOWN]) + (", ..." if count > _SHOWN else "")
+
+
+def _counted(state: State, count: int) -> str:
+    countable = state in {State.PROBLEM, State.WARNING}
+    return f"{count} {state}{'s' if countable and count > 1 else ''}"
+
+
+_STYLES: Final = {
+    State.OK: "green",
+    State.WARNING: "yellow",
+    State.PROBLEM: "bold red",
+    State.SKIPPED: "dim",
+}
+
+
+def _print(found: Findings) -> None:
+    out = console()
+    table = columns("CHECK", "STATE", "")
+    for finding in found.checks:
+        table.add_row(finding.check, finding.state, finding.detail, style=_STYLES[finding.state])
+    show(out, table)
+    counts = Counter(finding.state for finding in found.checks)
+    told = ", ".join(_counted(state, counts[state]) for state in State if counts[state])
+    out.print(f"\n{told}", style=_STYLES[State.OK if found.ok else State.PROBLEM])

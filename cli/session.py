@@ -1,0 +1,67 @@
+"""What the operator's commands work with: the order desk on the worker's own settings, without HTTP between."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Final, TypeVar
+
+from temporalio.exceptions import TemporalError
+from temporalio.runtime import Runtime, TelemetryConfig
+
+from api.desk import NoWorker, OrderDesk, OrderUnknown, TemporalAway
+from marketplace.errors import EngineError
+from marketplace.settings import load_sellers, load_settings
+from marketplace.store.base import StoreUnavailable
+from marketplace.store.stores import open_migrated_stores
+from marketplace.temporal import connect
+
+Result = TypeVar("Result")
+
+_ADVICE: Final[dict[type[EngineError], str]] = {
+    OrderUnknown: "`order-engine orders list` shows the orders",
+    NoWorker: "start one with `order-engine worker`",
+    TemporalAway: "`order-engine doctor` tells more",
+    StoreUnavailable: "start it, or set ORDER_ENGINE_DATABASE_URL",
+}
+
+
+class CommandError(EngineError):
+    """A command could not do its work. The text is one line for the operator, with what to do."""
+
+
+def with_desk(work: Callable[[OrderDesk], Awaitable[Result]]) -> Result:
+    """Do some work with the order desk. Raises CommandError, and other leaves of EngineError that say what to do."""
+    return asyncio.run(_work(work))
+
+
+@cache
+def quiet_runtime() -> Runtime:
+    """Temporal's native part without its log, which it would write to standard output, amid the JSON."""
+    return Runtime(telemetry=TelemetryConfig(logging=None))
+
+
+async def _work(work: Callable[[OrderDesk], Awaitable[Result]]) -> Result:
+    try:
+        async with _desk() as desk:
+            return await work(desk)
+    except tuple(_ADVICE) as error:
+        advice = next(text for kind, text in _ADVICE.items() if isinstance(error, kind))
+        raise CommandError(f"{error}; {advice}") from None
+    except TemporalError as error:
+        text = " ".join(str(error).split())
+        raise CommandError(f"Temporal did not do it ({text}); `order-engine doctor` tells more") from None
+
+
+@asynccontextmanager
+async def _desk() -> AsyncIterator[OrderDesk]:
+    settings = load_settings()
+    # The Sellers themselves are not called from here.
+    sellers = load_sellers(settings, require_secrets=False)
+    stores = await open_migrated_stores(settings)
+    try:
+        # What the record alone can answer is answered without Temporal.
+        client = await connect(settings, runtime=quiet_runtime(), lazy=True)
+        yield OrderDesk(client, stores.orders, settings, sellers)
+    finally:
+        await stores.aclose()

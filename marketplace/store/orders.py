@@ -1,0 +1,115 @@
+"""The order records in the database."""
+
+import json
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Insert, Row, select, tuple_
+
+from marketplace.orders import Identifier, Order, OrderStatus, PaymentReport
+from marketplace.store.base import OrderIdTaken, OrderPage, OrderRecord
+from marketplace.store.cursors import DatabaseInt, check_limit, read_cursor, write_cursor
+from marketplace.store.database import Database, from_micros, to_micros
+from marketplace.store.tables import orders
+
+_page_key = tuple_(orders.c.created_at, orders.c.marketplace_order_id)
+_cursor_type: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[DatabaseInt, Identifier])
+_FIXED = {"marketplace_order_id", "seller", "created_at"}
+
+
+class SqlOrderStore:
+    """`OrderStore` on a migrated database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def save(self, record: OrderRecord) -> None:
+        order = record.order
+        holder = select(orders.c.seller).where(orders.c.marketplace_order_id == order.marketplace_order_id)
+        async with self._database.transaction() as connection:
+            # Nothing written means that the version is there already, or that the id is another Seller's. To ask
+            # which comes too late for nobody: rows are never removed and never change their Seller.
+            written = await connection.execute(self._upsert(_to_row(record)))
+            seller = written.scalar() or await connection.scalar(holder)
+        if seller != order.seller:
+            raise OrderIdTaken(f"order id {order.marketplace_order_id} is taken by another Seller's order")
+
+    async def get(self, marketplace_order_id: str) -> OrderRecord | None:
+        query = select(orders).where(orders.c.marketplace_order_id == marketplace_order_id)
+        async with self._database.transaction() as connection:
+            row = (await connection.execute(query)).first()
+        return None if row is None else _from_row(row)
+
+    async def list(
+        self,
+        status: OrderStatus | None = None,
+        seller: str | None = None,
+        needs_attention: bool | None = None,  # noqa: FBT001 - a filter like the others
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> OrderPage:
+        check_limit(limit)
+        filters: list[ColumnElement[bool]] = []
+        if status is not None:
+            filters.append(orders.c.status == status.value)
+        if seller is not None:
+            filters.append(orders.c.seller == seller)
+        if needs_attention is not None:
+            # The bare column, not a comparison with a parameter: only so do both databases see the partial index.
+            filters.append(orders.c.needs_attention if needs_attention else ~orders.c.needs_attention)
+        if cursor is not None:
+            filters.append(_page_key < read_cursor(cursor, _cursor_type))
+        query = (
+            select(orders.c.order, orders.c.created_at, orders.c.marketplace_order_id)
+            .where(*filters)
+            .order_by(orders.c.created_at.desc(), orders.c.marketplace_order_id.desc())
+            .limit(limit + 1)
+        )
+        async with self._database.transaction() as connection:
+            rows = (await connection.execute(query)).all()
+        page = rows[:limit]
+        return OrderPage(
+            orders=[Order.model_validate_json(row.order) for row in page],
+            next_cursor=write_cursor(page[-1].created_at, page[-1].marketplace_order_id) if len(rows) > limit else None,
+        )
+
+    async def ping(self) -> None:
+        await self._database.ping()
+
+    def _upsert(self, row: dict[str, Any]) -> Insert:
+        statement = self._database.insert(orders).values(row)
+        new = statement.excluded
+        return statement.on_conflict_do_update(
+            index_elements=[orders.c.marketplace_order_id],
+            set_={name: new[name] for name in row if name not in _FIXED},
+            where=(orders.c.seller == new.seller) & (orders.c.version < new.version),
+        ).returning(orders.c.seller)
+
+
+def _to_row(record: OrderRecord) -> dict[str, Any]:
+    order = record.order
+    return {
+        "marketplace_order_id": order.marketplace_order_id,
+        "seller": order.seller,
+        "status": order.status.value,
+        "needs_attention": order.needs_attention,
+        "version": record.version,
+        "digest": record.digest,
+        "created_at": to_micros(record.created_at),
+        "updated_at": to_micros(record.updated_at),
+        "order": order.model_dump_json(),
+        "payment": record.payment.model_dump_json() if record.payment else None,
+        "event_ids": json.dumps(record.event_ids),
+    }
+
+
+def _from_row(row: Row[Any]) -> OrderRecord:
+    return OrderRecord(
+        order=Order.model_validate_json(row.order),
+        digest=row.digest,
+        version=row.version,
+        payment=PaymentReport.model_validate_json(row.payment) if row.payment else None,
+        event_ids=json.loads(row.event_ids),
+        created_at=from_micros(row.created_at),
+        updated_at=from_micros(row.updated_at),
+    )

@@ -1,0 +1,267 @@
+"""`order-engine doctor`: an engine that is well, and one with each part of it broken in turn."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio import workflow
+from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from marketplace.temporal import ensure_search_attributes
+from sandbox.server import SandboxServer
+from tests.cli.terminal import Ran, enter, order_engine, process
+from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine, new_order
+from workflows.policies import ORDER_WORKFLOW, SEARCH_ATTRIBUTES
+
+CLOSED = "127.0.0.1:1"
+OF_TEMPORAL = {"namespace", "search attributes", "worker", "failing orders"}
+EVERY = (
+    "settings",
+    "sellers file",
+    "API address",
+    "public URL",
+    "Temporal",
+    "namespace",
+    "search attributes",
+    "worker",
+    "failing orders",
+    "database",
+    "orders in need",
+    "Seller acme",
+)
+
+
+@pytest.fixture(scope="module")
+async def client() -> AsyncIterator[Client]:
+    """A Temporal server of our own: with namespaces that lack what is needed, and quick to tell of failing tasks."""
+    namespaces = [part for name in ("bare", "wrong") for part in ("--namespace", name)]
+    at_once = ["--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"]
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=TEMPORAL,
+        dev_server_extra_args=[*SERVER_FLAGS, *namespaces, *at_once],
+        data_converter=pydantic_data_converter,
+    ) as environment:
+        await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(
+                namespace="wrong",
+                search_attributes={"NeedsAttention": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD},
+            )
+        )
+        yield environment.client
+
+
+@pytest.fixture(scope="module")
+async def running(
+    client: Client, seller: SandboxServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Engine]:
+    async with Engine(client, seller.url, tmp_path_factory.mktemp("doctor")) as engine:
+        queue = TaskQueue(name=engine.settings.task_queue)
+        async with asyncio.timeout(30):
+            for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+                asked = DescribeTaskQueueRequest(namespace="default", task_queue=queue, task_queue_type=kind)
+                while not (await client.workflow_service.describe_task_queue(asked)).pollers:
+                    await asyncio.sleep(0.02)
+        yield engine
+
+
+@pytest.fixture
+def entered(running: Engine, fresh_seller: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
+    enter(monkeypatch, running, tmp_path)
+    return running
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that takes connections and never says anything."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def findings(ran: Ran) -> dict[str, tuple[str, str]]:
+    """State and detail of each check."""
+    assert ran.err == ""
+    body = json.loads(ran.out)
+    found = {check["check"]: (check["state"], check["detail"]) for check in body["checks"]}
+    failed = any(state == "problem" for state, _ in found.values())
+    assert (body["ok"], ran.code) == (not failed, int(failed))
+    return found
+
+
+def of(found: dict[str, tuple[str, str]], state: str) -> set[str]:
+    return {check for check, (was, _) in found.items() if was == state}
+
+
+async def test_an_engine_that_is_well_is_told_so(entered: Engine) -> None:
+    found = findings(await order_engine("doctor", "--json"))
+    assert of(found, "ok") == set(EVERY) == set(found), found
+    assert entered.settings.task_queue in found["worker"][1]
+
+
+async def test_people_read_a_line_for_each_check_and_no_secrets(entered: Engine) -> None:
+    ran = await process("doctor")
+    assert (ran.code, ran.err) == (0, "")
+    heading, *lines = ran.out.splitlines()
+    assert heading.split() == ["CHECK", "STATE"]
+    assert [line[: len(name)] for line, name in zip(lines, EVERY, strict=False)] == list(EVERY)
+    assert lines[-1] == "12 ok"
+    assert not any(secret in ran.out for secret in ("sandbox-key", "sandbox-token", "a secret key for tests"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "said", "skipped"),
+    [
+        ({"TEMPORAL_ADDRESS": CLOSED}, "Temporal", f"does not answer at {CLOSED}", OF_TEMPORAL),
+        ({"TEMPORAL_TLS_CLIENT_CERT_PATH": "/nowhere"}, "Temporal", "TEMPORAL_ variables", OF_TEMPORAL),
+        ({"TEMPORAL_NAMESPACE": "nowhere"}, "namespace", "set TEMPORAL_NAMESPACE", OF_TEMPORAL - {"namespace"}),
+        ({"TEMPORAL_NAMESPACE": "bare"}, "search attributes", "missing: Seller (Keyword), ", set()),
+        ({"TEMPORAL_NAMESPACE": "wrong"}, "search attributes", "NeedsAttention (Keyword, needed is Bool)", set()),
+        ({"ORDER_ENGINE_TASK_QUEUE": "nobody-polls"}, "worker", "start one with `order-engine worker`", set()),
+        (
+            {"ORDER_ENGINE_DATABASE_URL": f"postgresql://me:secret-word@{CLOSED}/orders"},
+            "database",
+            "start it, or set ORDER_ENGINE_DATABASE_URL",
+            {"orders in need"},
+        ),
+        (
+            {"ORDER_ENGINE_DATABASE_URL": "sqlite:////nowhere/orders.sqlite3"},
+            "database",
+            "does not exist: start the worker",
+            {"orders in need"},
+        ),
+        ({"ACME_APP_TOKEN": "another-token"}, "Seller acme", "refuses the app key and token: ORD062", set()),
+        ({"base_url": f'"http://{CLOSED}"'}, "Seller acme", "could not connect; look at its base_url", set()),
+        (
+            {"base_url": '"https://acme.invalid"', "ORDER_ENGINE_PUBLIC_URL": "http://localhost:80"},
+            "public URL",
+            "acme cannot call back to http://localhost:80: set ORDER_ENGINE_PUBLIC_URL",
+            set(),
+        ),
+        ({"ORDER_ENGINE_HOST": "0.0.0.0"}, "API address", "ORDER_ENGINE_OPERATOR_KEYS is not set", set()),
+        ({"ORDER_ENGINE_PORT": "many"}, "settings", "ORDER_ENGINE_PORT: ", {*EVERY[1:-1], "Sellers"}),
+        ({"sales_channel": '"one"'}, "sellers file", "sellers.acme.sales_channel", {"public URL", "Sellers"}),
+        ({"ACME_APP_KEY": ""}, "sellers file", "set the environment variable ACME_APP_KEY", {"public URL", "Sellers"}),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+async def test_what_is_broken_is_told_with_what_to_do(
+    entered: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    changes: dict[str, str],
+    check: str,
+    said: str,
+    skipped: set[str],
+) -> None:
+    enter(monkeypatch, entered, tmp_path, **changes)
+    ran = await order_engine("doctor", "--json")
+    found = findings(ran)
+    state, detail = found[check]
+    assert (state, said in detail) == ("problem", True), found
+    assert of(found, "skipped") == skipped
+    # In another namespace there is no worker; a Seller that does not exist does not answer.
+    assert of(found, "problem") - {check} <= {"worker", "Seller acme"}
+    assert "secret-word" not in ran.out
+    assert "another-token" not in ran.out
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "said"),
+    [
+        ({"kind": "rate-limited"}, "warning", "ask again later"),
+        ({"kind": "html"}, "warning", "not as VTEX does: look at its base_url"),
+        ({"kind": "forbidden"}, "problem", "refuses the app key and token"),
+        ({"kind": "error", "code": "FMT0021"}, "problem", "does not answer as a Seller: FMT0021"),
+        ({"kind": "error", "code": "CHK0202"}, "problem", "refuses to tell of orders: CHK0202"),
+        ({"kind": "reset"}, "problem", "does not answer as a Seller"),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
+)
+async def test_a_sellers_answer_tells_credentials_from_other_troubles(
+    entered: Engine, fault: dict[str, Any], state: str, said: str
+) -> None:
+    await entered.fault("read", **fault)
+    found = findings(await order_engine("doctor", "--json"))
+    assert (found["Seller acme"][0], said in found["Seller acme"][1]) == (state, True), found
+    assert set(EVERY) - {"Seller acme"} == of(found, "ok")
+
+
+async def test_a_public_url_that_is_not_encrypted_is_a_warning(
+    entered: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outside = {"base_url": '"http://acme.invalid"', "ORDER_ENGINE_PUBLIC_URL": "http://orders.example.com"}
+    enter(monkeypatch, entered, tmp_path, **outside)
+    found = findings(await order_engine("doctor", "--json", "--timeout", "1"))
+    assert found["public URL"] == ("warning", "http://orders.example.com is not https: tokens travel in the clear")
+
+
+async def test_orders_in_need_are_counted_and_do_not_fail(entered: Engine) -> None:
+    posted = new_order()
+    await entered.fault("place", "forbidden", posted)
+    await entered.post(posted, wait=1)
+    await entered.until(posted, needsAttention=True)
+    try:
+        ran = await order_engine("doctor")
+        [line] = [line for line in ran.out.splitlines() if line.startswith("orders in need")]
+        assert ran.code == 0
+        assert f"warning  1 ({posted['marketplaceOrderId']}): `order-engine orders list --needs-attention`" in line
+        assert ran.out.splitlines()[-1] == "11 ok, 1 warning"
+    finally:
+        await entered.resume(posted, "abort")
+        await entered.until(posted, needsAttention=False)
+
+
+@workflow.defn(name=ORDER_WORKFLOW, sandboxed=False)
+class BrokenOrder:
+    @workflow.run
+    async def run(self) -> None:
+        raise RuntimeError("a bug")
+
+
+async def test_orders_that_a_bug_holds_up_are_a_problem(entered: Engine) -> None:
+    queue = f"{entered.settings.task_queue}-broken"
+    async with Worker(
+        entered.client, task_queue=queue, workflows=[BrokenOrder], workflow_runner=UnsandboxedWorkflowRunner()
+    ):
+        handle = await entered.client.start_workflow(ORDER_WORKFLOW, id="order/acme/broken", task_queue=queue)
+        try:
+            found = {"failing orders": ("ok", "")}
+            async with asyncio.timeout(30):
+                while found["failing orders"][0] == "ok":
+                    found = findings(await order_engine("doctor", "--json"))
+        finally:
+            await handle.terminate()
+    assert of(found, "problem") == {"failing orders"}
+    assert found["failing orders"][1].startswith("1 cannot go on because of a bug (order/acme/broken)")
+
+
+async def test_nothing_hangs_on_those_who_say_nothing(
+    entered: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, silent: str
+) -> None:
+    enter(
+        monkeypatch,
+        entered,
+        tmp_path,
+        TEMPORAL_ADDRESS=silent,
+        ORDER_ENGINE_DATABASE_URL=f"postgresql://me:secret-word@{silent}/orders",
+        base_url=f'"http://{silent}"',
+    )
+    async with asyncio.timeout(10):
+        found = findings(await order_engine("doctor", "--json", "--timeout", "0.5"))
+    assert of(found, "problem") == {"Temporal", "database", "Seller acme"}
+    assert "no answer within 0.5 s: look at TEMPORAL_ADDRESS" in found["Temporal"][1]
+    assert "no answer within 0.5 s: look at ORDER_ENGINE_DATABASE_URL" in found["database"][1]
+    assert "look at its base_url" in found["Seller acme"][1]
