@@ -5,15 +5,15 @@ pass later, and waits as long as the Seller asked for. What a lost answer left o
 order at the Seller: a repeat that the Seller refuses because the first try had worked is a success.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.heartbeat import heartbeats
 from marketplace.checkout import find_problem, with_promises
 from marketplace.errors import (
     Cause,
@@ -29,6 +29,7 @@ from marketplace.errors import (
 )
 from marketplace.orders import CartItem, SellerOrderPhase
 from marketplace.seller.base import CancelState, Cart, OrderRef, Placement, PlacementRequest, Seller, SellerOrder
+from marketplace.telemetry import get_logger
 from workflows.messages import (
     CancelResult,
     CartCheck,
@@ -43,11 +44,12 @@ from workflows.policies import (
     AUTHORIZE_DISPATCH,
     CANCEL_ORDER,
     CHECK_CART,
-    HEARTBEAT_EVERY,
     PLACE_ORDER,
     READ_ORDER,
     SELLER_FAILURE,
 )
+
+_log = get_logger("seller")
 
 _DOUBTFUL = (SellerRefused, SellerAlreadyDone, SellerUnknownOutcome)
 """Answers after which the order is read: an earlier try may have worked, and VTEX refuses repeats in several ways."""
@@ -204,27 +206,27 @@ def _of_the_edge(failure: SellerFailure) -> bool:
 @asynccontextmanager
 async def _asking() -> AsyncIterator[None]:
     """Heartbeat while the Seller is asked, and turn its errors into what Temporal understands."""
-    beating = asyncio.create_task(_heartbeat())
     try:
-        yield
+        async with heartbeats():
+            yield
     except (SellerError, UnknownSeller) as error:
         unknown = SellerFailure(verdict=Verdict.MISCONFIGURED, message=str(error))
         failure = error.failure if isinstance(error, SellerError) else unknown
+        call = activity.info()
+        _log.warning(
+            "the Seller's answer was no success",
+            call=call.activity_type,
+            workflow_id=call.workflow_id,
+            attempt=call.attempt,
+            verdict=failure.verdict,
+            failure=str(failure),
+        )
         raise ApplicationError(
             str(failure),
             failure,
             type=SELLER_FAILURE,
             non_retryable=not (failure.verdict.may_pass or _of_the_edge(failure)),
             next_retry_delay=timedelta(seconds=failure.retry_after) if failure.retry_after else None,
+            # Expected, and logged above in one line: without this the SDK logs it again with a traceback.
+            category=ApplicationErrorCategory.BENIGN,
         ) from None
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
-
-
-async def _heartbeat() -> None:
-    # A killed worker is noticed by the missing beat; short calls end before the first one and cost nothing.
-    while True:
-        await asyncio.sleep(HEARTBEAT_EVERY.total_seconds())
-        activity.heartbeat()

@@ -76,6 +76,11 @@ WORKER_WAIT = 5.0
 """Seconds given to a worker to take an update before it is left as a signal."""
 _UNSETTLED = {OrderStatus.SIMULATING, OrderStatus.PLACING}
 _DIGEST = "digest"
+_FOR_OPERATORS = """When the order **needs attention**, send it the update `retry` or `abort` (*More Actions*).
+
+*Request Cancellation* undoes the order at its Seller. *Terminate* does not: the Seller keeps the order, and nobody
+follows it any more.
+"""
 
 
 class OrderUnknown(EngineError):  # noqa: N818 - these name what is the matter
@@ -424,6 +429,7 @@ class _Start:
             "search_attributes": TypedSearchAttributes(attributes),
             "memo": {_DIGEST: self.digest},
             "static_summary": f"order {request.marketplace_order_id} at {request.seller}",
+            "static_details": _FOR_OPERATORS,
         }
 
     def operation(self) -> WithStartWorkflowOperation[Any, Any]:

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "worker": ("cli.parts", _PARTS),
     "api": ("cli.parts", _PARTS),
     "orders": ("cli.orders", _OPERATOR),
+    "catalog": ("cli.catalog", _OPERATOR),
     "sellers": ("cli.sellers", _OPERATOR),
     "doctor": ("cli.doctor", _OPERATOR),
 }

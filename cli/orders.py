@@ -1,34 +1,30 @@
 """`order-engine orders`: the operator's work with orders from a terminal."""
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Final
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from api.desk import Answer, Outcome
+from cli.options import AsJson, Cursor, check_id, usage
 from cli.output import clean, columns, console, minute, moment, pairs, print_json, show
 from cli.session import with_desk
 from marketplace.money import as_text
 from marketplace.orders import (
     Action,
     CancelRequest,
-    Identifier,
     InvoiceType,
     Order,
     OrderStatus,
     ResumeRequest,
 )
 from marketplace.rules import cancel_conflict, has_open_invoice
-from marketplace.store.base import BadCursor, OrderPage
+from marketplace.store.base import OrderPage
 from workflows.policies import order_workflow_id
 
 app = typer.Typer(help="See orders, and decide about those that need attention.", no_args_is_help=True)
 
-_identifier: TypeAdapter[str] = TypeAdapter(Identifier)
 _MEANINGS: Final = {
     Action.RETRY: "try the failed step again, or accept what was flagged",
     Action.ABORT: "end it; what the Seller has of it is canceled there",
@@ -36,37 +32,20 @@ _MEANINGS: Final = {
 _WIDE: Final = 105
 
 
-@contextmanager
-def _usage(option: str, rule: str) -> Iterator[None]:
-    """What a person typed wrong is told beside the option's name, with exit code 2."""
-    try:
-        yield
-    except (BadCursor, ValidationError):
-        raise typer.BadParameter(rule, param_hint=option) from None
-
-
-def _check_id(value: str | None) -> str | None:
-    try:
-        return None if value is None else _identifier.validate_python(value)
-    except ValidationError:
-        raise typer.BadParameter("at most 128 characters of A-Z a-z 0-9 . _ -") from None
-
-
-Id = Annotated[str, typer.Argument(metavar="ID", help="The order's marketplaceOrderId.", callback=_check_id)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts, as the API answers it.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The order's marketplaceOrderId.", callback=check_id)]
 
 
 @app.command("list")
 def list_orders(
     status: Annotated[OrderStatus | None, typer.Option(help="Only orders in this status.")] = None,
-    seller: Annotated[str | None, typer.Option(help="Only orders of this Seller.", callback=_check_id)] = None,
+    seller: Annotated[str | None, typer.Option(help="Only orders of this Seller.", callback=check_id)] = None,
     needs_attention: Annotated[bool, typer.Option("--needs-attention", help="Only orders that wait for you.")] = False,
     limit: Annotated[int, typer.Option(min=1, max=200, help="Orders a page.")] = 50,
-    cursor: Annotated[str | None, typer.Option(help="Where the next page begins, as the last one told.")] = None,
+    cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """List orders, newest first."""
-    with _usage("--cursor", "not one of this list: start without one"):
+    with usage("--cursor", "not one of this list: start without one"):
         page = with_desk(lambda desk: desk.page(status, seller, needs_attention or None, limit, cursor))
     if as_json:
         print_json(page)
@@ -96,7 +75,7 @@ def resume_order(
     as_json: AsJson = False,
 ) -> None:
     """Decide about an order that needs attention."""
-    with _usage("--note", "at most 500 characters"):
+    with usage("--note", "at most 500 characters"):
         request = ResumeRequest(action=action, note=note)
     order = with_desk(lambda desk: desk.resume(marketplace_order_id, request.action, request.note))
     if as_json:
@@ -117,7 +96,7 @@ def cancel_order(
     as_json: AsJson = False,
 ) -> None:
     """Ask to cancel an order. The Seller may take its time to decide, or refuse."""
-    with _usage("--reason", "1 to 500 characters"):
+    with usage("--reason", "1 to 500 characters"):
         request = CancelRequest(reason=reason, requested_by_user=by_customer)
     answer = with_desk(lambda desk: desk.cancel(marketplace_order_id, request))
     if as_json:

@@ -1,18 +1,21 @@
-"""What the operator's commands work with: the order desk on the worker's own settings, without HTTP between."""
+"""What the operator's commands work with: the desks on the worker's own settings, without HTTP between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeVar
 
 from temporalio.exceptions import TemporalError
 from temporalio.runtime import Runtime, TelemetryConfig
 
+from api.catalog_desk import CatalogDesk, OfferUnknown
 from api.desk import NoWorker, OrderDesk, OrderUnknown, TemporalAway
 from marketplace.errors import EngineError
+from marketplace.seller.base import SellerConfig
 from marketplace.settings import load_sellers, load_settings
-from marketplace.store.base import StoreUnavailable
+from marketplace.store.base import Journal, StoreUnavailable
 from marketplace.store.stores import open_migrated_stores
 from marketplace.temporal import connect
 
@@ -20,6 +23,7 @@ Result = TypeVar("Result")
 
 _ADVICE: Final[dict[type[EngineError], str]] = {
     OrderUnknown: "`order-engine orders list` shows the orders",
+    OfferUnknown: "`order-engine catalog list` shows the offers",
     NoWorker: "start one with `order-engine worker`",
     TemporalAway: "`order-engine doctor` tells more",
     StoreUnavailable: "start it, or set ORDER_ENGINE_DATABASE_URL",
@@ -30,8 +34,23 @@ class CommandError(EngineError):
     """A command could not do its work. The text is one line for the operator, with what to do."""
 
 
+@dataclass(frozen=True)
+class Desks:
+    """Everything that an operator's command may work with, open until the work is done."""
+
+    orders: OrderDesk
+    catalog: CatalogDesk
+    journal: Journal
+    sellers: Mapping[str, SellerConfig]
+
+
 def with_desk(work: Callable[[OrderDesk], Awaitable[Result]]) -> Result:
     """Do some work with the order desk. Raises CommandError, and other leaves of EngineError that say what to do."""
+    return with_desks(lambda desks: work(desks.orders))
+
+
+def with_desks(work: Callable[[Desks], Awaitable[Result]]) -> Result:
+    """Do some work with all desks. Raises as `with_desk` does."""
     return asyncio.run(_work(work))
 
 
@@ -41,10 +60,10 @@ def quiet_runtime() -> Runtime:
     return Runtime(telemetry=TelemetryConfig(logging=None))
 
 
-async def _work(work: Callable[[OrderDesk], Awaitable[Result]]) -> Result:
+async def _work(work: Callable[[Desks], Awaitable[Result]]) -> Result:
     try:
-        async with _desk() as desk:
-            return await work(desk)
+        async with _desks() as desks:
+            return await work(desks)
     except tuple(_ADVICE) as error:
         advice = next(text for kind, text in _ADVICE.items() if isinstance(error, kind))
         raise CommandError(f"{error}; {advice}") from None
@@ -54,7 +73,7 @@ async def _work(work: Callable[[OrderDesk], Awaitable[Result]]) -> Result:
 
 
 @asynccontextmanager
-async def _desk() -> AsyncIterator[OrderDesk]:
+async def _desks() -> AsyncIterator[Desks]:
     settings = load_settings()
     # The Sellers themselves are not called from here.
     sellers = load_sellers(settings, require_secrets=False)
@@ -62,6 +81,11 @@ async def _desk() -> AsyncIterator[OrderDesk]:
     try:
         # What the record alone can answer is answered without Temporal.
         client = await connect(settings, runtime=quiet_runtime(), lazy=True)
-        yield OrderDesk(client, stores.orders, settings, sellers)
+        yield Desks(
+            orders=OrderDesk(client, stores.orders, settings, sellers),
+            catalog=CatalogDesk(client, stores.offers, settings, sellers),
+            journal=stores.journal,
+            sellers=sellers,
+        )
     finally:
         await stores.aclose()

@@ -10,5 +10,5 @@ import pytest
 from marketplace.process import leave
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:] or ["--quiet"]
+    arguments = sys.argv[1:] or ["--quiet", "--cov", "--cov-report=term"]
     leave(int(pytest.main(arguments)))

@@ -1,19 +1,11 @@
 """What comes while a failing Seller call is still being tried: it makes that step needless, and nobody is bothered."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.conftest import MakeEngine
-from tests.support.engine import Engine, new_order
-
-
-async def tried(engine: Engine, order: dict[str, Any], route: str) -> None:
-    """Wait until the Seller has been asked once, in vain."""
-    async with asyncio.timeout(10):
-        while not (await engine.ledger(order))["calls"].get(route):
-            await asyncio.sleep(0.02)
+from tests.support.engine import new_order
 
 
 @pytest.mark.parametrize("by", ["customer", "seller"])
@@ -22,7 +14,7 @@ async def test_a_cancellation_overtakes_a_dispatch_that_fails(make_engine: MakeE
         order = await engine.placed()
         await engine.fault("dispatch", "server-error", order, times=2)
         assert (await engine.pay(order)).status_code == 200
-        await tried(engine, order, "dispatch")
+        await engine.until(order, status="authorizing-fulfillment")
         if by == "customer":
             answer = await engine.cancel(order)
             assert (answer.status_code, answer.json()["status"]) == (200, "canceled")
