@@ -10,8 +10,9 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter, ValidationError
 
 from api.catalog_desk import CatalogDesk
-from api.desk import NoWorker, OrderConflict, OrderDesk, OrderUnknown, SellerUnknown, TemporalAway
+from api.desk import OrderDesk
 from api.problems import Problem, unavailable
+from api.temporal_calls import NoWorker, OrderConflict, OrderUnknown, SellerUnknown, TemporalAway
 from marketplace.orders import Identifier
 from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens, Role
 from marketplace.seller.base import SellerConfig

@@ -5,32 +5,25 @@ Temporal's retention, is answered from the record, by the same rules (`marketpla
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
-from uuid import uuid4
 
-from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
-from temporalio.client import (
-    Client,
-    WithStartWorkflowOperation,
-    WorkflowHandle,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-    WorkflowUpdateStage,
-)
-from temporalio.common import (
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.client import Client, WorkflowHandle, WorkflowUpdateStage
 
+from api.order_start import DIGEST, OrderStart, order_start
+from api.temporal_calls import (
+    RPC_TIMEOUT,
+    Closed,
+    NoWorker,
+    OrderConflict,
+    OrderUnknown,
+    SellerUnknown,
+    quiet,
+    temporal,
+)
 from marketplace.errors import EngineError
 from marketplace.orders import (
     Action,
@@ -46,61 +39,27 @@ from marketplace.rules import ENDS, cancel_conflict, has_open_invoice, payment_c
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import Settings
 from marketplace.store.base import OrderPage, OrderRecord, OrderStore
-from marketplace.temporal import TemporalUnreachable, reaching
 from workflows.messages import (
     CancelAnswer,
     CancelOutcome,
     OperatorNote,
     OrderAnswer,
     OrderInput,
-    OrderPolicy,
     SellerCancelReport,
     SellerReport,
     Submission,
 )
 from workflows.order_state import new_order, to_order
 from workflows.policies import (
-    CONFLICT,
-    MARKETPLACE_ORDER_ID,
-    NEEDS_ATTENTION,
-    ORDER_STATUS,
     ORDER_WORKFLOW,
-    SELLER,
     order_workflow_id,
 )
 
 Result = TypeVar("Result")
 
-RPC_TIMEOUT = timedelta(seconds=5)
 WORKER_WAIT = 5.0
 """Seconds given to a worker to take an update before it is left as a signal."""
 _UNSETTLED = {OrderStatus.SIMULATING, OrderStatus.PLACING}
-_DIGEST = "digest"
-_FOR_OPERATORS = """When the order **needs attention**, send it the update `retry` or `abort` (*More Actions*).
-
-*Request Cancellation* undoes the order at its Seller. *Terminate* does not: the Seller keeps the order, and nobody
-follows it any more.
-"""
-
-
-class OrderUnknown(EngineError):  # noqa: N818 - these name what is the matter
-    """No order has this id."""
-
-
-class SellerUnknown(EngineError):  # noqa: N818
-    """No Seller of this name is configured."""
-
-
-class OrderConflict(EngineError):  # noqa: N818
-    """The order does not allow this, or not any more; the text says why and what to do."""
-
-
-class TemporalAway(EngineError):  # noqa: N818
-    """Temporal cannot be reached: nothing is durable, so nothing was promised."""
-
-
-class NoWorker(EngineError):  # noqa: N818
-    """Temporal is there, but no worker has answered in time."""
 
 
 class Outcome(StrEnum):
@@ -143,16 +102,16 @@ class OrderDesk:
         if seller is None:
             known = ", ".join(sorted(self._sellers))
             raise SellerUnknown(f"seller {request.seller} is not configured; configured: {known}")
-        digest = request.digest()
+        start = order_start(request, seller, self._settings)
+        digest = start.digest
         record = await self._store.get(request.marketplace_order_id)
         if record is not None:
             _check_same(record.digest == digest and record.order.seller == request.seller)
             if record.order.status not in _UNSETTLED:
                 return Answer(record.order, Outcome.DONE)
-        start = self._start(request, seller, digest)
         operation = start.operation()
         try:
-            async with _quiet(operation), asyncio.timeout(wait), temporal(self._client, None):
+            async with quiet(operation), asyncio.timeout(wait), temporal(self._client, None):
                 submission: Submission = await self._client.execute_update_with_start_workflow(
                     "await_placement",
                     start_workflow_operation=operation,
@@ -295,20 +254,7 @@ class OrderDesk:
 
     # --- how Temporal is asked ---
 
-    def _start(self, request: OrderRequest, seller: SellerConfig, digest: str) -> "_Start":
-        settings = self._settings
-        policy = OrderPolicy(
-            payment_deadline=settings.payment_deadline,
-            return_window=settings.return_window,
-            price_tolerance=seller.price_tolerance,
-            seller_attempts=settings.seller_attempts,
-            seller_backoff=settings.seller_backoff,
-            cancel_check=settings.cancel_check,
-        )
-        order = OrderInput(request=request, policy=policy, submission_id=uuid4().hex)
-        return _Start(order=order, task_queue=settings.task_queue, digest=digest)
-
-    async def _accepted(self, request: OrderRequest, start: "_Start") -> Answer:
+    async def _accepted(self, request: OrderRequest, start: OrderStart) -> Answer:
         """Nobody has answered in time: make sure the order is durable, and that it is this order."""
         await self._check_temporal()
         try:
@@ -319,7 +265,7 @@ class OrderDesk:
                 memo = await (await handle.describe(rpc_timeout=RPC_TIMEOUT)).memo()
         except Closed:
             return await self._ended_meanwhile(request, start.digest)
-        _check_same(memo.get(_DIGEST) == start.digest)
+        _check_same(memo.get(DIGEST) == start.digest)
         return Answer(await self.find(request.marketplace_order_id), Outcome.ACCEPTED)
 
     async def _ended_meanwhile(self, request: OrderRequest, digest: str) -> Answer:
@@ -394,97 +340,8 @@ class OrderDesk:
             await handle.signal(name, report, rpc_timeout=RPC_TIMEOUT)
 
 
-class Closed(Exception):  # noqa: N818
-    """The workflow has closed, or is not known to Temporal (any more)."""
-
-
 class _Late(EngineError):  # noqa: N818
     """A worker has taken the update but not finished it in time."""
-
-
-@dataclass(frozen=True)
-class _Start:
-    order: OrderInput
-    task_queue: str
-    digest: str
-
-    @property
-    def submission_id(self) -> str:
-        return self.order.submission_id
-
-    def options(self) -> dict[str, Any]:
-        request = self.order.request
-        attributes: list[SearchAttributePair[Any]] = [
-            SearchAttributePair(SELLER, request.seller),
-            SearchAttributePair(MARKETPLACE_ORDER_ID, request.marketplace_order_id),
-            SearchAttributePair(ORDER_STATUS, OrderStatus.SIMULATING),
-            SearchAttributePair(NEEDS_ATTENTION, value=False),
-        ]
-        return {
-            "id": order_workflow_id(request.seller, request.marketplace_order_id),
-            "task_queue": self.task_queue,
-            # One order for one id, for ever: a second run would be a second placement.
-            "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
-            "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            "search_attributes": TypedSearchAttributes(attributes),
-            "memo": {_DIGEST: self.digest},
-            "static_summary": f"order {request.marketplace_order_id} at {request.seller}",
-            "static_details": _FOR_OPERATORS,
-        }
-
-    def operation(self) -> WithStartWorkflowOperation[Any, Any]:
-        return WithStartWorkflowOperation(ORDER_WORKFLOW, self.order, **self.options())
-
-
-@asynccontextmanager
-async def _quiet(operation: WithStartWorkflowOperation[Any, Any]) -> AsyncIterator[None]:
-    """Fetch the handle that nobody needs.
-
-    Temporal's client leaves the error of a failed start there too; unfetched, each order that is not answered in time
-    would be logged as an error.
-    """
-    fetching = asyncio.ensure_future(operation.workflow_handle())
-    try:
-        yield
-    finally:
-        fetching.cancel()
-        await asyncio.gather(fetching, return_exceptions=True)
-
-
-@asynccontextmanager
-async def temporal(client: Client, patience: timedelta | None = RPC_TIMEOUT) -> AsyncIterator[None]:
-    """Tell Temporal's errors by what a caller must do. A server that is away is told after `patience`.
-
-    The client alone would try twice as long, whatever a call's own timeout is.
-    """
-    try:
-        with reaching(client):
-            async with asyncio.timeout(patience.total_seconds() if patience else None):
-                yield
-    except TimeoutError:
-        raise TemporalAway("Temporal cannot be reached (no answer in time)") from None
-    except TemporalUnreachable as error:
-        raise TemporalAway(str(error)) from None
-    except WorkflowAlreadyStartedError:
-        raise Closed from None
-    except WorkflowUpdateRPCTimeoutOrCancelledError:
-        raise NoWorker("no worker has answered") from None
-    except WorkflowUpdateFailedError as error:
-        cause = error.cause
-        if isinstance(cause, ApplicationError) and cause.type == CONFLICT:
-            raise OrderConflict(cause.message) from None
-        raise
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            if _names_namespace(error):
-                raise TemporalAway(f"Temporal has no namespace {client.namespace}: set TEMPORAL_NAMESPACE") from None
-            raise Closed from None
-        raise TemporalAway(f"Temporal cannot be reached ({error.status.name})") from None
-
-
-def _names_namespace(error: RPCError) -> bool:
-    """Whether it is the namespace that was not found. Else every order would look closed."""
-    return any(detail.Is(NamespaceNotFoundFailure.DESCRIPTOR) for detail in error.grpc_status.details)
 
 
 def _check(conflict: str | None) -> None:

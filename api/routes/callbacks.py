@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 
 from api.bodies import read_report
 from api.deps import ServicesDep, desk_problems
-from api.desk import OrderUnknown
 from api.docs import (
     EXAMPLE_DELIVERY,
     EXAMPLE_INVOICE,
@@ -24,6 +23,7 @@ from api.docs import (
 )
 from api.problems import Problem
 from api.seller_reports import CancelBody, DeliveryBody, InvoiceBody, TrackingBody
+from api.temporal_calls import OrderUnknown
 from workflows.messages import SellerReport
 
 Scope = Literal["pvt", "pub"]
