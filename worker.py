@@ -12,7 +12,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from activities.catalog import CatalogActivities
 from activities.orders import OrderActivities
-from activities.schedules import ensure_refreshes
+from activities.retention import RetentionActivities
+from activities.schedules import ensure_schedules
 from activities.seller import SellerActivities
 from activities.sku_reader import build_shop
 from marketplace.errors import EngineError
@@ -21,7 +22,6 @@ from marketplace.security import CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool
 from marketplace.settings import Settings, load_sellers, load_settings, secret_keys
-from marketplace.store.base import OrderStore
 from marketplace.store.stores import Stores, open_stores
 from marketplace.telemetry import configure_logging, get_logger
 from marketplace.temporal import connect, ensure_search_attributes
@@ -29,6 +29,7 @@ from workflows.catalog_import import CatalogImportWorkflow
 from workflows.catalog_policies import SKU_ID, catalog_queue
 from workflows.order import OrderWorkflow
 from workflows.policies import SEARCH_ATTRIBUTES
+from workflows.retention import JournalRetentionWorkflow
 from workflows.sku_sync import SkuSyncWorkflow
 
 GRACE = timedelta(seconds=20)
@@ -44,7 +45,7 @@ _RUNNER = SandboxedWorkflowRunner(
 
 
 def build_worker(
-    client: Client, settings: Settings, pool: SellerPool, store: OrderStore, *, max_cached_workflows: int = 1000
+    client: Client, settings: Settings, pool: SellerPool, stores: Stores, *, max_cached_workflows: int = 1000
 ) -> Worker:
     """Put together the worker of `settings.task_queue`: the order workflow and all activities."""
     tokens = CallbackTokens(secret_keys(settings))
@@ -56,7 +57,7 @@ def build_worker(
         client,
         task_queue=settings.task_queue,
         workflows=[OrderWorkflow],
-        activities=[*SellerActivities(pool.get, endpoint).all, *OrderActivities(store).all],
+        activities=[*SellerActivities(pool.get, endpoint).all, *OrderActivities(stores.orders, stores.journal).all],
         workflow_runner=_RUNNER,
         max_cached_workflows=max_cached_workflows,
         graceful_shutdown_timeout=GRACE,
@@ -70,11 +71,13 @@ def build_catalog_worker(
 ) -> Worker:
     """Put together the worker of the catalog, on a task queue of its own: a re-index must not stand before an order."""
     shops = {name: build_shop(config, pool) for name, config in sellers.items()}
+    catalog = CatalogActivities(shops, stores.offers, stores.journal)
+    retention = RetentionActivities(stores.journal, settings.log_retention)
     return Worker(
         client,
         task_queue=catalog_queue(settings.task_queue),
-        workflows=[SkuSyncWorkflow, CatalogImportWorkflow],
-        activities=CatalogActivities(shops, stores.offers, stores.journal).all,
+        workflows=[SkuSyncWorkflow, CatalogImportWorkflow, JournalRetentionWorkflow],
+        activities=[*catalog.all, *retention.all],
         workflow_runner=_RUNNER,
         max_concurrent_activities=CATALOG_ACTIVITIES,
         graceful_shutdown_timeout=GRACE,
@@ -95,10 +98,10 @@ async def run(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         async with (
-            build_worker(client, settings, pool, stores.orders),
+            build_worker(client, settings, pool, stores),
             build_catalog_worker(client, settings, sellers, pool, stores),
         ):
-            await ensure_refreshes(client, settings, sellers)
+            await ensure_schedules(client, settings, sellers)
             log.info("worker runs", task_queue=settings.task_queue, sellers=sorted(sellers))
             await stop.wait()
             log.info("worker stops")

@@ -2,22 +2,24 @@
 
 from datetime import UTC, datetime
 
+from marketplace import readings
 from marketplace.assortment import InclusionPolicy, policy_of
 from marketplace.catalog import ChangeNotice, Offer, Problem, ProblemCode, blocks_of, with_product
 from marketplace.errors import Cause, SellerError, SellerRefused, Verdict
-from marketplace.readings import Reading
+from marketplace.readings import Failure, Reading
 from marketplace.seller.base import SellerCatalog, SellerConfig
 from marketplace.seller.client import SellerPool
 
 _CODES = {
     Verdict.CREDENTIALS: ProblemCode.SELLER_CREDENTIALS,
     Verdict.MISCONFIGURED: ProblemCode.SELLER_CREDENTIALS,
-    Verdict.UNKNOWN_OUTCOME: ProblemCode.SELLER_NONSENSE,
     Verdict.REFUSED: ProblemCode.SELLER_REFUSED,
 }
 
 KEYS_PAUSE = 60.0
 """Seconds after which wrong keys are tried again: somebody may have mended them, and hammering locks accounts."""
+AWAY_PAUSE = 5.0
+"""Seconds after which a Seller that answers nothing is asked again, unless it is known already to be down."""
 
 
 class Shop:
@@ -26,7 +28,7 @@ class Shop:
     def __init__(self, seller: str, catalog: SellerCatalog, sales_channel: int, policy: InclusionPolicy) -> None:
         self.seller = seller
         self.catalog = catalog
-        self.policy = policy
+        self._policy = policy
         self._sales_channel = sales_channel
 
     async def read(self, sku_id: str, known: Offer | None, notice: ChangeNotice) -> Reading:
@@ -51,6 +53,24 @@ class Shop:
             return reading  # its stock is 0 whatever the simulation would say
         return reading.model_copy(update={"terms": await self.catalog.read_terms(sku_id)})
 
+    async def away_for(self) -> float | None:
+        """Ask the Seller something else: seconds to wait when it does not answer, None when it does.
+
+        It tells a SKU that cannot be read from a Seller that is down, also where nobody else asks it anything.
+        """
+        try:
+            await self.catalog.list_sku_ids(1, 1)
+        except SellerError as error:
+            if error.failure.verdict.may_pass:
+                return pause_of(error) or AWAY_PAUSE
+        return None
+
+    def after(self, known: Offer | None, outcome: Reading | Failure) -> Offer:
+        """The offer after a reading or failed tries."""
+        if isinstance(outcome, Failure):
+            return readings.fail(known, outcome)
+        return readings.read(known, outcome, self._policy)
+
 
 def _needs_data(known: Offer | None, notice: ChangeNotice) -> bool:
     """What is blocked or was given up is read in full: the notice may be about the very cause."""
@@ -60,6 +80,8 @@ def _needs_data(known: Offer | None, notice: ChangeNotice) -> bool:
 def problem_of(error: SellerError) -> Problem:
     """An offer's last error, out of a Seller's."""
     code = _CODES.get(error.failure.verdict, ProblemCode.SELLER_UNAVAILABLE)
+    if error.failure.cause is Cause.NONSENSE:
+        code = ProblemCode.SELLER_NONSENSE
     return Problem(code=code, message=str(error.failure) or "no answer")
 
 

@@ -6,25 +6,39 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
+from temporalio.client import (
+    Client,
+    ScheduleActionExecutionStartWorkflow,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+)
 from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
-from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from api.desk import Closed, SellerUnknown, temporal
+from api.temporal_calls import Closed, SellerUnknown, temporal
 from marketplace import readings
 from marketplace.catalog import ChangeNotice, Offer, OfferStatus
+from marketplace.catalog_log import entries
 from marketplace.errors import EngineError
 from marketplace.orders import Model
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import Settings
-from marketplace.store.base import OfferPage, OfferStore
+from marketplace.store.base import Journal, OfferPage, OfferStore
 from workflows.catalog_import import MEMO
-from workflows.catalog_messages import FailedSku, ImportInput, ImportProgress, SkuInput, SkuPolicy, Source
+from workflows.catalog_messages import (
+    READ_ANEW,
+    FailedSku,
+    ImportInput,
+    ImportProgress,
+    SkuInput,
+    SkuPolicy,
+    Source,
+)
 from workflows.catalog_policies import (
     IMPORT_WORKFLOW,
     SKU_ID,
@@ -36,7 +50,6 @@ from workflows.catalog_policies import (
 from workflows.policies import SELLER
 
 RPC_TIMEOUT = timedelta(seconds=5)
-READ_ANEW = ChangeNotice(data_changed=True)
 
 
 class OfferUnknown(EngineError):  # noqa: N818 - these name what is the matter
@@ -52,7 +65,10 @@ class ImportUnknown(EngineError):  # noqa: N818
 
 
 class ImportReport(Model):
-    """How far an import is. `state` is Temporal's word for the run, in lower case: running, completed, failed, ..."""
+    """How far an import is. `state` is Temporal's word for the run, in lower case: running, completed, failed, ...
+
+    `last_problem` is why the page that is being read did not succeed at once, such as a Seller that is down.
+    """
 
     import_id: str
     state: str
@@ -63,20 +79,28 @@ class ImportReport(Model):
     failed_skus: list[FailedSku] = []
     started_at: datetime
     ended_at: datetime | None = None
+    last_problem: str | None = None
     rate_per_second: float
 
 
 class CatalogDesk:
     """Everything that Sellers, storefronts and operators may do with offers.
 
-    Every method may raise SellerUnknown, `api.desk.TemporalAway` and `marketplace.store.base.StoreUnavailable`.
+    Every method may raise SellerUnknown, `api.temporal_calls.TemporalAway` and
+    `marketplace.store.base.StoreUnavailable`.
     """
 
     def __init__(
-        self, client: Client, offers: OfferStore, settings: Settings, sellers: Mapping[str, SellerConfig]
+        self,
+        client: Client,
+        offers: OfferStore,
+        journal: Journal,
+        settings: Settings,
+        sellers: Mapping[str, SellerConfig],
     ) -> None:
         self._client = client
         self._offers = offers
+        self._journal = journal
         self._settings = settings
         self._sellers = sellers
         self._policy = SkuPolicy.of(settings)
@@ -92,12 +116,10 @@ class CatalogDesk:
         key = f"{seller}/{sku_id}"
         signals = self._signals.get(key)
         if signals is None:
-            signals = self._signals[key] = _Signals(partial(self._signal, seller, sku_id))
-        try:
-            await signals.send(notice)
-        finally:
-            if signals.idle:
-                self._signals.pop(key, None)
+            signals = self._signals[key] = _Signals(
+                partial(self._signal, seller, sku_id), when_idle=partial(self._signals.pop, key)
+            )
+        await signals.send(notice)
 
     async def _signal(self, seller: str, sku_id: str, notice: ChangeNotice) -> None:
         settings = self._settings
@@ -137,8 +159,15 @@ class CatalogDesk:
 
         The decision is in the catalog when this returns; a SKU that is included is read anew by then or soon after.
         """
-        await self.find(seller, sku_id)
-        [offer] = await self._offers.change(seller, [sku_id], lambda _, known: _decided(known, include=include))
+        before = await self.find(seller, sku_id)
+
+        def change(_: str, known: Offer | None) -> Offer:
+            nonlocal before
+            before = known or before
+            return readings.decide(before, include=include)
+
+        [offer] = await self._offers.change(seller, [sku_id], change)
+        await self._journal.append(entries(before, offer, datetime.now(UTC)))
         await self.take_notice(seller, sku_id, READ_ANEW)
         return offer
 
@@ -161,31 +190,56 @@ class CatalogDesk:
                     static_summary=f"{source} of {seller}",
                     rpc_timeout=RPC_TIMEOUT,
                 )
-        except WorkflowAlreadyStartedError:
+        except Closed:
             raise ImportRuns(f"{workflow_id} runs already: wait until it has ended") from None
         return workflow_id
 
     async def import_report(self, seller: str, source: Source = Source.ASSORTMENT) -> ImportReport:
         """How far the newest run is; answered without a worker. Raises ImportUnknown."""
         self._check(seller)
-        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(import_workflow_id(seller, source))
-        try:
-            async with temporal(self._client):
-                run = await handle.describe(rpc_timeout=RPC_TIMEOUT)
-        except Closed:
-            raise ImportUnknown(f"{handle.id} was never started") from None
+        workflow_id = import_workflow_id(seller, source)
+        ids = [workflow_id, *await self._scheduled(workflow_id)] if source is Source.SOLD else [workflow_id]
+        runs = [run for one in ids if (run := await self._described(one)) is not None]
+        if not runs:
+            raise ImportUnknown(f"{workflow_id} was never started")
+        run = max(runs, key=lambda run: run.start_time)
         memo = await run.memo_value(MEMO, None, type_hint=ImportProgress)
         progress = memo or ImportProgress(source=source, started_at=run.start_time)
         running = run.status is WorkflowExecutionStatus.RUNNING
         ended = progress.ended_at or run.close_time
         seconds = ((ended if ended and not running else datetime.now(UTC)) - progress.started_at).total_seconds()
         return ImportReport(
-            import_id=handle.id,
+            import_id=run.id,
             state=run.status.name.lower() if run.status else "unknown",
             rate_per_second=round((progress.done + progress.failed) / max(seconds, 0.001), 1),
             ended_at=None if running else ended,
+            last_problem=await self._last_problem(run) if running else None,
             **progress.model_dump(exclude={"ended_at"}, by_alias=False),
         )
+
+    async def _described(self, workflow_id: str) -> WorkflowExecutionDescription | None:
+        handle: WorkflowHandle[Any, Any] = self._client.get_workflow_handle(workflow_id)
+        try:
+            async with temporal(self._client):
+                return await handle.describe(rpc_timeout=RPC_TIMEOUT)
+        except Closed:
+            return None
+
+    async def _scheduled(self, schedule_id: str) -> list[str]:
+        """The id of the newest run that a schedule has started: its own with a time behind it."""
+        try:
+            async with temporal(self._client):
+                found = await self._client.get_schedule_handle(schedule_id).describe(rpc_timeout=RPC_TIMEOUT)
+        except Closed:
+            return []
+        newest = [one.action for one in found.info.recent_actions[-1:]]
+        return [one.workflow_id for one in newest if isinstance(one, ScheduleActionExecutionStartWorkflow)]
+
+    async def _last_problem(self, run: WorkflowExecutionDescription) -> str | None:
+        for activity in run.raw_description.pending_activities:
+            if activity.HasField("last_failure"):
+                return str(await self._client.data_converter.decode_failure(activity.last_failure))
+        return None
 
     def _check(self, seller: str) -> None:
         if seller not in self._sellers:
@@ -195,21 +249,22 @@ class CatalogDesk:
 class _Signals:
     """The notices of one SKU: at most one signal on its way, and one that gathers what comes meanwhile."""
 
-    def __init__(self, signal: Callable[[ChangeNotice], Coroutine[Any, Any, None]]) -> None:
+    def __init__(
+        self, signal: Callable[[ChangeNotice], Coroutine[Any, Any, None]], when_idle: Callable[[], object]
+    ) -> None:
         self._signal = signal
+        self._when_idle = when_idle
         self._turn = asyncio.Lock()
         self._gathered: ChangeNotice | None = None
         self._next: asyncio.Task[None] | None = None
-
-    @property
-    def idle(self) -> bool:
-        return self._next is None and not self._turn.locked()
 
     async def send(self, notice: ChangeNotice) -> None:
         """Return once a signal that carries the notice is durable; raise what that signal raised."""
         self._gathered = self._gathered.merged(notice) if self._gathered is not None else notice
         if self._next is None:
             self._next = asyncio.create_task(self._send_gathered())
+            # Should all callers have hung up by then, its error is nobody's.
+            self._next.add_done_callback(lambda task: task.cancelled() or task.exception())
         # A caller that hangs up must not take the others' signal with it.
         await asyncio.shield(self._next)
 
@@ -217,13 +272,11 @@ class _Signals:
         async with self._turn:
             gathered, self._gathered, self._next = self._gathered, None, None
             assert gathered is not None
-            await self._signal(gathered)
-
-
-def _decided(known: Offer | None, *, include: bool) -> Offer:
-    if known is None:
-        raise OfferUnknown("the SKU has vanished from the catalog")
-    return readings.decide(known, include=include)
+            try:
+                await self._signal(gathered)
+            finally:
+                if self._next is None:
+                    self._when_idle()
 
 
 def _attributes(seller: str, *more: SearchAttributePair[Any]) -> TypedSearchAttributes:

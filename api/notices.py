@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from marketplace.catalog import ChangeNotice, SkuId
 
@@ -11,7 +19,10 @@ def _digits(value: Any) -> Any:
     """Ids come as numbers and as texts; blank and 0 mean not said."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return (value.strip() or None) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return text if text.strip("0") else None
 
 
 def _flag(value: Any) -> Any:
@@ -21,8 +32,13 @@ def _flag(value: Any) -> Any:
     return value
 
 
-Id = Annotated[SkuId, BeforeValidator(_digits)]
-Flag = Annotated[Annotated[bool, Field(strict=True)] | None, BeforeValidator(_flag)]
+Id = Annotated[SkuId, BeforeValidator(_digits), WithJsonSchema({"type": ["string", "integer"]})]
+MaybeId = Annotated[SkuId | None, BeforeValidator(_digits), WithJsonSchema({"type": ["string", "integer", "null"]})]
+Flag = Annotated[
+    Annotated[bool, Field(strict=True)] | None,
+    BeforeValidator(_flag),
+    WithJsonSchema({"type": ["boolean", "string", "null"]}),
+]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 
 
@@ -34,7 +50,7 @@ class NoticeBody(BaseModel):
     sku_id: Id = Field(alias="IdSku")
     account: Word = Field(alias="An")
     affiliate: Word = Field(alias="IdAffiliate")
-    product_id: Annotated[SkuId | None, BeforeValidator(_digits)] = Field(None, alias="ProductId")
+    product_id: MaybeId = Field(None, alias="ProductId")
     is_active: Flag = Field(None, alias="IsActive")
     stock_changed: Flag = Field(None, alias="StockModified")
     price_changed: Flag = Field(None, alias="PriceModified")
@@ -51,7 +67,7 @@ class NoticeBody(BaseModel):
         for name, value in data.items():
             spelt = names.get(str(name).lower())
             # Of two spellings of one field the one that says something counts.
-            if spelt is not None and read.get(spelt) is None:
+            if spelt is not None and read.get(spelt) in (None, ""):
                 read[spelt] = value
         return read
 

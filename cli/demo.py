@@ -1,4 +1,4 @@
-"""`order-engine demo`: one order through its whole life, over the public HTTP API, as one can watch it."""
+"""`order-engine demo`: an import, one order through its whole life, a changed price; all over the public HTTP API."""
 
 import asyncio
 import os
@@ -33,6 +33,9 @@ STEP_SECONDS: Final = 30.0
 _EXAMPLE: Final[dict[str, Any]] = dict(EXAMPLE_ORDER)
 _POLL: Final = 0.05
 _CART: Final = {"2001": 2, "2010": 3}
+_CHANGED: Final = "2001"
+_RISE: Final = 200
+"""Cents by which the Seller raises a price."""
 _WIDTH: Final = 100
 _TITLE: Final = 20
 _LOST: Final = {"rejected", "payment-denied", "expired", "canceled", "returned", "cancellation-requested"}
@@ -48,7 +51,7 @@ def demo(
         float, typer.Option(min=0, max=10, help="Factor on the Seller's delays: 0 is at once, 1 takes 20 seconds.")
     ] = 0.3,
 ) -> None:
-    """Take one order through its whole life and show each step as it happens.
+    """Take one order through its whole life, and a changed price into the catalog; show each step as it happens.
 
     Runs beside everything else: on free ports where the usual ones are busy, with data that is thrown away afterwards.
     """
@@ -69,8 +72,8 @@ def demo(
     finally:
         if not useful:
             shutil.rmtree(data_dir, ignore_errors=True)
-    if not tale.delivered:
-        raise DemoFailed("the demonstration was stopped before the order was delivered")
+    if not tale.told:
+        raise DemoFailed("the demonstration was stopped before its end")
     if not keep:
         again = sys.argv[0] if sys.argv[0].endswith("order-engine") else "order-engine"
         out.print(f"Everything is stopped. To look around, keep it running:\n{again} demo --keep\n", soft_wrap=True)
@@ -84,20 +87,23 @@ class Tale:
         self._supervisor = supervisor
         self._out = out
         self._http = httpx.AsyncClient(base_url=local.api_url, trust_env=False, timeout=STEP_SECONDS)
-        self.delivered = False
+        self.told = False
 
     async def tell(self, *, keep: bool) -> None:
-        """Start the parts, take the order to its delivery, show it; with `keep` wait until canceled then."""
+        """Start the parts, import, take the order to its delivery, change a price; with `keep` wait until canceled."""
         self._out.print("\nOne order, from the cart to the customer's door\n", style="bold")
         with self._step("Parts started", "Starting Temporal, sandbox Seller, worker and API") as note:
             await self._supervisor.start()
+            await self._local.tell_seller()
             note("Temporal, sandbox Seller, worker, API")
         async with self._http:
+            await self._import()
             request = await self._simulate()
             await self._place(request)
             await self._pay()
             order = await self._fulfill()
-        self.delivered = True
+            await self._change_price()
+        self.told = True
         self._show_order(order)
         self._heading("Its workflow in Temporal's UI")
         self._out.print(self._local.workflow_url(ORDER_ID), style="cyan", soft_wrap=True)
@@ -109,6 +115,15 @@ class Tale:
             await asyncio.Event().wait()
 
     # --- the steps ---
+
+    async def _import(self) -> None:
+        path = f"/catalog/{SANDBOX_ACCOUNT}/import"
+        with self._step("Catalog imported", "Reading what the Seller sells") as note:
+            await self._post(path, None)
+            report = await self._read_until(path, "the import runs still", lambda found: found["state"] != "running")
+            if report["state"] != "completed" or report["failed"]:
+                raise DemoFailed(f"the import is {report['state']}: {report['done']} read, {report['failed']} failed")
+            note(f"{report['done']} SKUs of the Seller, with price and stock")
 
     async def _simulate(self) -> dict[str, Any]:
         with self._step("Cart simulated", "Asking the Seller for prices, stock and shipping") as note:
@@ -151,6 +166,17 @@ class Tale:
             note(order["packages"][0]["events"][-1]["description"])
         return order
 
+    async def _change_price(self) -> None:
+        path = f"/catalog/{SANDBOX_ACCOUNT}/skus/{_CHANGED}"
+        with self._step("Price changed", "The Seller changes a price, and notifies") as note:
+            old = (await self._call("GET", path))["price"]
+            new = old + _RISE
+            begun = time.monotonic()
+            await self._call("PATCH", f"{self._local.sandbox_url}/sandbox/skus/{_CHANGED}", {"price": new})
+            await self._read_until(path, "the price is the old one", lambda offer: offer["price"] == new)
+            took = time.monotonic() - begun
+            note(f"SKU {_CHANGED}: price {as_text(old)} is now {as_text(new)} in the catalog, {took:.1f} s later")
+
     # --- what the steps are made of ---
 
     @contextmanager
@@ -186,17 +212,25 @@ class Tale:
 
     async def _until(self, status: str) -> dict[str, Any]:
         """Read the order until it has had this status. Raises DemoFailed when it never will, or is late."""
-        deadline = time.monotonic() + STEP_SECONDS
-        while True:
-            order = await self._call("GET", f"/orders/{ORDER_ID}")
+
+        def has_had(order: dict[str, Any]) -> bool:
             if any(entry["status"] == status for entry in order["history"]):
-                return order
+                return True
             if order["needsAttention"] or order["status"] in _LOST:
                 reason = order["reason"] or {"code": "no reason", "message": order["history"][-1]["detail"]}
                 raise DemoFailed(f"the order is {order['status']}: {reason['code']}, {reason['message']}")
+            return False
+
+        return await self._read_until(f"/orders/{ORDER_ID}", f"the order is not {status}", has_had)
+
+    async def _read_until(self, path: str, late: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Read something until it is as wanted. Raises DemoFailed with the words of `late` when it is late."""
+        deadline = time.monotonic() + STEP_SECONDS
+        while not holds(found := await self._call("GET", path)):
             if time.monotonic() > deadline:
-                raise DemoFailed(f"after {STEP_SECONDS:.0f} s the order is {order['status']}, not {status}")
+                raise DemoFailed(f"after {STEP_SECONDS:.0f} s {late}")
             await asyncio.sleep(_POLL)
+        return found
 
     async def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         try:

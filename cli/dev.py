@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.docs import EXAMPLE_ORDER
-from cli.local import Local, Ports, forget_elsewhere, prepare, settle_ports, writing
+from cli.local import SANDBOX_ACCOUNT, Local, Ports, forget_elsewhere, prepare, settle_ports, writing
 from cli.output import clean, console, pairs, show
 from cli.supervisor import Supervisor
 from marketplace.errors import EngineError
@@ -25,6 +25,8 @@ _DEFAULTS: Final = Ports()
 _COLOURS: Final = {"sandbox": "magenta", "worker": "green", "api": "cyan"}
 """The parts whose log lines are shown. Temporal's own concern nobody but itself."""
 _FIRST_ORDER: Final = "FIRST-1"
+_CHANGES_A_SECOND: Final = 0.2
+"""Calm: one can follow each change of the sandbox's prices, stock and names."""
 
 
 class DevRunsAlready(EngineError):  # noqa: N818 - it names what is the matter
@@ -42,6 +44,8 @@ def dev(
     pace: Annotated[float, typer.Option(min=0, max=1000, help="Factor on the sandbox's delays: 0.1 is fast.")] = 1.0,
 ) -> None:
     """Run everything on this machine: Temporal with its UI, a sandbox Seller, worker and API. Ctrl-C stops all.
+
+    The Seller's catalog is imported at the first start, and changes now and then.
 
     The state is kept in the data directory (ORDER_ENGINE_DATA_DIR, .order-engine by default) and found again next time.
     """
@@ -63,6 +67,10 @@ async def _run(supervisor: Supervisor, local: Local, out: Console) -> None:
     async def story() -> None:
         with out.status("Starting Temporal, sandbox Seller, worker and API"):
             await supervisor.start()
+            await local.import_once()
+            # The first order's prices are written down, and must stay what the Seller asks.
+            kept = [item["id"] for item in first_order()["items"]]
+            await local.tell_seller(livingCatalog=True, livingRate=_CHANGES_A_SECOND, livingExcept=kept)
         _show_addresses(local, out)
         await _show_logs(supervisor, out)
 
@@ -115,6 +123,8 @@ def _show_addresses(local: Local, out: Console) -> None:
     _show_command(out, "Post a first order; the sandbox leads it to its delivery:", post)
     look = f". {shlex.quote(str(local.operator_file))} && order-engine orders show {_FIRST_ORDER}"
     _show_command(out, "See what became of it, in another terminal:", look)
+    logs = f"order-engine catalog logs {SANDBOX_ACCOUNT}"
+    _show_command(out, "See there how the Seller's changes of price and stock arrive in the catalog:", logs)
     out.print("\nCtrl-C stops everything and keeps the state.\n", style="dim")
 
 

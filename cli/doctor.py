@@ -2,10 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -13,70 +10,26 @@ from uuid import uuid4
 
 import typer
 from sqlalchemy import make_url
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import (
-    DescribeNamespaceRequest,
-    DescribeTaskQueueRequest,
-    GetSystemInfoRequest,
-)
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli.output import clean, columns, console, print_json, show
+from cli import catalog_checks
+from cli.checks import SHOWN, Check, Finding, Findings, Said, State, make_checks, some, someone_polls
+from cli.output import columns, console, print_json, show
 from cli.session import CommandError, quiet_runtime
-from marketplace.errors import Cause, EngineError, SellerCredentials, SellerError, SellerRateLimited, SellerRefused
-from marketplace.orders import Model
+from marketplace.errors import Cause, SellerCredentials, SellerError, SellerRateLimited, SellerRefused
 from marketplace.seller.base import OrderRef, SellerConfig
 from marketplace.seller.client import Timeouts, build_seller
 from marketplace.settings import Settings, check_api_safety, is_loopback, load_sellers, load_settings
 from marketplace.store.base import StoreUnavailable
 from marketplace.store.stores import Stores, open_migrated_stores
 from marketplace.temporal import connect, listed_search_attributes
+from workflows.catalog_policies import SKU_ID, catalog_queue
 from workflows.policies import ORDER_WORKFLOW, SEARCH_ATTRIBUTES
 
-_POLL: Final = timedelta(seconds=90)
-"""A worker that lives polls at least once a minute; the server remembers those that are gone for five."""
-_SHOWN: Final = 3
 _MOST: Final = 200
-
-
-class State(StrEnum):
-    """What came of a check. Only a problem makes the command fail."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-    SKIPPED = "skipped"
-
-
-class Finding(Model):
-    """One check's result. `detail` says what is there, or what is wrong and what to do."""
-
-    check: str
-    state: State
-    detail: str
-
-
-class Findings(Model):
-    ok: bool
-    checks: list[Finding]
-
-
-Said = tuple[State, str]
-
-
-@dataclass(frozen=True)
-class Check:
-    """A question with a time limit, asked once those it needs are answered well.
-
-    `ask` says how it is, or raises an EngineError with what is wrong; `late` is where to look when it says nothing.
-    """
-
-    name: str
-    ask: Callable[[], Awaitable[Said]]
-    late: str = "look at this machine's load"
-    needs: tuple[str, ...] = ()
 
 
 def doctor(
@@ -128,9 +81,10 @@ class _Examination:
             Check("settings", self._read_settings),
             Check("sellers file", self._read_sellers, needs=("settings",)),
         ]
-        done = await self._all(first, {})
+        done = await make_checks(first, {}, self._limit)
         known = {finding.check: finding for finding in done}
-        return done + await self._all([*self._checks(), *self._seller_checks(known["sellers file"])], known)
+        checks = [*self._checks(), *self._seller_checks(known["sellers file"])]
+        return done + await make_checks(checks, known, self._limit)
 
     async def aclose(self) -> None:
         if self._stores is not None:
@@ -140,6 +94,7 @@ class _Examination:
         temporal = "look at TEMPORAL_ADDRESS and at the server"
         database = "look at ORDER_ENGINE_DATABASE_URL and at the database"
         settings, namespace = ("settings",), ("namespace",)
+        runs, offers = ("namespace", "sellers file"), ("database", "sellers file")
         return [
             Check("API address", self._api_address, needs=settings),
             Check("public URL", self._public_url, needs=("settings", "sellers file")),
@@ -147,9 +102,13 @@ class _Examination:
             Check("namespace", self._namespace, temporal, ("Temporal",)),
             Check("search attributes", self._search_attributes, temporal, namespace),
             Check("worker", self._worker, temporal, namespace),
+            Check("catalog worker", self._catalog_worker, temporal, namespace),
             Check("failing orders", self._failing_orders, temporal, namespace),
+            Check("schedules", self._schedules, temporal, runs),
+            Check("failed imports", self._failed_imports, temporal, runs),
             Check("database", self._database, database, settings),
             Check("orders in need", self._orders_in_need, database, ("database",)),
+            Check("failed offers", self._failed_offers, database, offers),
         ]
 
     def _seller_checks(self, file: Finding) -> list[Check]:
@@ -160,35 +119,6 @@ class _Examination:
             Check(f"Seller {account}", partial(_ask_seller, config, self._limit), "look at its base_url", needs)
             for account, config in sorted(self._sellers.items())
         ]
-
-    async def _all(self, checks: list[Check], known: Mapping[str, Finding]) -> list[Finding]:
-        running: dict[str, asyncio.Task[Finding]] = {}
-
-        async def after(check: Check) -> Finding:
-            before = [known[name] if name in known else await running[name] for name in check.needs]
-            missing = [finding.check for finding in before if finding.state in {State.PROBLEM, State.SKIPPED}]
-            if missing:
-                return Finding(check=check.name, state=State.SKIPPED, detail=f"needs: {', '.join(missing)}")
-            state, detail = await self._ask(check)
-            return Finding(check=check.name, state=state, detail=clean(detail))
-
-        for check in checks:
-            running[check.name] = asyncio.create_task(after(check))
-        return [await task for task in running.values()]
-
-    async def _ask(self, check: Check) -> Said:
-        try:
-            async with asyncio.timeout(self._limit):
-                return await check.ask()
-        except TimeoutError:
-            return State.PROBLEM, f"no answer within {self._limit:g} s: {check.late}"
-        except EngineError as error:
-            return State.PROBLEM, str(error)
-        except RPCError as error:
-            return State.PROBLEM, f"Temporal answers {error.status.name}: {error.message}; {check.late}"
-        except Exception as error:  # noqa: BLE001 - one check that breaks must not hide the others
-            # Its text is not ours and could hold anything.
-            return State.PROBLEM, f"the check broke with {type(error).__name__}; {check.late}"
 
     # --- settings ---
 
@@ -240,7 +170,7 @@ class _Examination:
 
     async def _search_attributes(self) -> Said:
         listed = await listed_search_attributes(self._client)
-        wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
+        wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in (*SEARCH_ATTRIBUTES, SKU_ID)}
         missing = [f"{name} ({_type(kind)})" for name, kind in wanted.items() if name not in listed]
         wrong = [
             f"{name} ({_type(listed[name])}, needed is {_type(kind)})"
@@ -254,27 +184,16 @@ class _Examination:
         return State.OK, ", ".join(wanted)
 
     async def _worker(self) -> Said:
-        queue = self._settings.task_queue
-        kinds = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
-        ages = [await self._polls(queue, kind) for kind in kinds]
-        living = min(sum(age < _POLL for age in polls) for polls in ages)
-        if living:
-            return State.OK, f"{living} on task queue {queue}, last seen {_seconds(min(min(ages)))} ago"
-        gone = [age for polls in ages for age in polls]
-        seen = f", the last one was seen {_seconds(min(gone))} ago" if gone else ""
-        raise CommandError(
-            f"none polls task queue {queue}{seen}: start one with `order-engine worker`,"
-            " or set ORDER_ENGINE_TASK_QUEUE to the workers' queue"
-        )
+        return await someone_polls(self._client, self._settings.task_queue)
 
-    async def _polls(self, queue: str, kind: TaskQueueType.ValueType) -> list[timedelta]:
-        """How long ago each worker was last seen to poll."""
-        request = DescribeTaskQueueRequest(
-            namespace=self._client.namespace, task_queue=TaskQueue(name=queue), task_queue_type=kind
-        )
-        answer = await self._client.workflow_service.describe_task_queue(request)
-        now = datetime.now(UTC)
-        return [max(now - poller.last_access_time.ToDatetime(UTC), timedelta(0)) for poller in answer.pollers]
+    async def _catalog_worker(self) -> Said:
+        return await someone_polls(self._client, catalog_queue(self._settings.task_queue))
+
+    async def _schedules(self) -> Said:
+        return await catalog_checks.schedules(self._client, self._sellers, self._settings.task_queue)
+
+    async def _failed_imports(self) -> Said:
+        return await catalog_checks.failed_imports(self._client, self._sellers)
 
     async def _failing_orders(self) -> Said:
         # The server marks a workflow so after five failed tasks in a row, and takes the mark off after a good one.
@@ -282,7 +201,7 @@ class _Examination:
         query = f"WorkflowType = '{ORDER_WORKFLOW}' AND {marked}"
         try:
             count = (await self._client.count_workflows(query)).count
-            failing = [found.id async for found in self._client.list_workflows(query, limit=_SHOWN)]
+            failing = [found.id async for found in self._client.list_workflows(query, limit=SHOWN)]
         except RPCError as error:
             if error.status is not RPCStatusCode.INVALID_ARGUMENT:
                 raise
@@ -290,7 +209,7 @@ class _Examination:
         if not count:
             return State.OK, "none"
         raise CommandError(
-            f"{count} cannot go on because of a bug ({_some(failing, count)}): see the failure in Temporal's UI and"
+            f"{count} cannot go on because of a bug ({some(failing, count)}): see the failure in Temporal's UI and"
             " deploy a worker that mends it; no order is lost meanwhile"
         )
 
@@ -311,8 +230,12 @@ class _Examination:
         if not page.orders:
             return State.OK, "none"
         count = f"{len(page.orders)}{' or more' if page.next_cursor else ''}"
-        ids = _some([order.marketplace_order_id for order in page.orders], len(page.orders))
+        ids = some([order.marketplace_order_id for order in page.orders], len(page.orders))
         return State.WARNING, f"{count} ({ids}): `order-engine orders list --needs-attention`"
+
+    async def _failed_offers(self) -> Said:
+        assert self._stores is not None
+        return await catalog_checks.failed_offers(self._stores.offers, self._sellers)
 
 
 # --- Sellers ---
@@ -353,14 +276,6 @@ def _is_here(url: str) -> bool:
 
 def _type(kind: IndexedValueType.ValueType) -> str:
     return IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").capitalize()
-
-
-def _seconds(age: timedelta) -> str:
-    return f"{age.total_seconds():.0f} s"
-
-
-def _some(ids: list[str], count: int) -> str:
-    return ", ".join(ids[:_SHOWN]) + (", ..." if count > _SHOWN else "")
 
 
 def _counted(state: State, count: int) -> str:

@@ -6,18 +6,21 @@ import shlex
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
-from temporalio.common import SearchAttributeIndexedValueType
+import httpx
+from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKey
 
 from cli.supervisor import Part, answers, polls, temporal_answers
 from marketplace.errors import EngineError
-from marketplace.settings import PREFIX, Settings, check_api_safety, load_settings
+from marketplace.security import AffiliateTokens
+from marketplace.settings import PREFIX, Settings, check_api_safety, load_settings, secret_keys
+from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES, order_workflow_id
 
 HOST: Final = "127.0.0.1"
@@ -132,7 +135,8 @@ def temporal_command(port: int, ui_port: int, database: Path | None) -> list[str
     for queue in ("transfer", "timer", "visibility"):
         command += ["--dynamic-config-value", f"history.{queue}ProcessorMaxPollRPS=1000"]
     command += ["--dynamic-config-value", "system.enableActivityEagerExecution=true"]
-    for key in SEARCH_ATTRIBUTES:
+    keys: list[SearchAttributeKey[Any]] = [*SEARCH_ATTRIBUTES, SKU_ID]
+    for key in keys:
         kind = SearchAttributeIndexedValueType(key.indexed_value_type).name.title().replace("_", "")
         command += ["--search-attribute", f"{key.name}={kind}"]
     if database is not None:
@@ -147,6 +151,19 @@ def temporal_command(port: int, ui_port: int, database: Path | None) -> list[str
 
 class DataDirUnusable(EngineError):  # noqa: N818
     """The data directory cannot be written."""
+
+
+class PartMute(EngineError):  # noqa: N818
+    """A part was started, and does not do as it is told."""
+
+
+@asynccontextmanager
+async def _asked(part: str, url: str) -> AsyncIterator[httpx.AsyncClient]:
+    try:
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+            yield http
+    except httpx.HTTPError as error:
+        raise PartMute(f"{part} does not do as it is told: {str(error) or type(error).__name__}") from error
 
 
 @contextmanager
@@ -205,6 +222,24 @@ class Local:
         """The page of an order of the sandbox Seller in Temporal's UI."""
         workflow_id = quote(order_workflow_id(SANDBOX_ACCOUNT, marketplace_order_id), safe="")
         return f"{self.ui_url}/namespaces/default/workflows/{workflow_id}"
+
+    async def tell_seller(self, **switches: Any) -> None:
+        """Type the affiliate endpoint into the sandbox's admin, and set other of its switches. Raises PartMute."""
+        endpoint = AffiliateTokens(secret_keys(self.settings)).endpoint(self.api_url, SANDBOX_ACCOUNT)
+        async with _asked("the sandbox Seller", self.sandbox_url) as http:
+            answer = await http.put("/sandbox/settings", json={"notificationEndpoint": endpoint, **switches})
+            answer.raise_for_status()
+
+    async def import_once(self) -> None:
+        """Start to import what the sandbox sells, unless that was done already. Raises PartMute."""
+        path = f"/catalog/{SANDBOX_ACCOUNT}/import"
+        keys = [*self.settings.operator_keys, *self.settings.storefront_keys]
+        headers = {"authorization": f"Bearer {keys[0].get_secret_value()}"} if keys else {}
+        async with _asked("the API", self.api_url) as http:
+            known = await http.get(path, headers=headers)
+            if known.status_code == httpx.codes.NOT_FOUND:
+                known = await http.post(path, headers=headers)
+            known.raise_for_status()
 
     def parts(self, pace: float) -> list[Part]:
         """The four parts, the last to be stopped first. `pace`: factor on the delays of the sandbox's autopilot."""

@@ -11,7 +11,8 @@ from temporalio.exceptions import TemporalError
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from api.catalog_desk import CatalogDesk, OfferUnknown
-from api.desk import NoWorker, OrderDesk, OrderUnknown, TemporalAway
+from api.desk import OrderDesk
+from api.temporal_calls import NoWorker, OrderUnknown, TemporalAway
 from marketplace.errors import EngineError
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import load_sellers, load_settings
@@ -83,7 +84,7 @@ async def _desks() -> AsyncIterator[Desks]:
         client = await connect(settings, runtime=quiet_runtime(), lazy=True)
         yield Desks(
             orders=OrderDesk(client, stores.orders, settings, sellers),
-            catalog=CatalogDesk(client, stores.offers, settings, sellers),
+            catalog=CatalogDesk(client, stores.offers, stores.journal, settings, sellers),
             journal=stores.journal,
             sellers=sellers,
         )

@@ -66,6 +66,7 @@ class ProblemCode(StrEnum):
     SELLER_REFUSED = "seller-refused"
     SELLER_CREDENTIALS = "seller-credentials"
     SELLER_NONSENSE = "seller-nonsense"
+    INTERRUPTED = "interrupted"
 
 
 class Problem(Model):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import timedelta
 
 from pydantic import AwareDatetime
 
@@ -19,6 +20,7 @@ _CODES = {
     ProblemCode.CATEGORY_NOT_ALLOWED: MessageCode.CATEGORY_UNMAPPED,
     ProblemCode.SELLER_UNAVAILABLE: MessageCode.TARGET_UNAVAILABLE,
     ProblemCode.SELLER_CREDENTIALS: MessageCode.TARGET_UNAVAILABLE,
+    ProblemCode.INTERRUPTED: MessageCode.TARGET_UNAVAILABLE,
     ProblemCode.SELLER_NONSENSE: MessageCode.DATA_REJECTED,
     ProblemCode.SELLER_REFUSED: MessageCode.DATA_REJECTED_BY_TARGET,
 }
@@ -37,7 +39,7 @@ def entries(
     return [
         JournalEntry(
             id=_entry_id(after, operation),
-            at=at,
+            at=at + timedelta(microseconds=place),  # so that they are read in the order in which they are told
             seller=after.seller,
             operation=operation,
             direction=Direction.FROM_SELLER,
@@ -49,7 +51,7 @@ def entries(
             content_translated=_terms(after),
             content_destination=after.status,
         )
-        for operation, status, code, message in found
+        for place, (operation, status, code, message) in enumerate(found)
     ]
 
 
@@ -58,7 +60,7 @@ _Told = tuple[Operation, JournalStatus, MessageCode | None, str]
 
 def _told(before: Offer | None, after: Offer) -> Iterator[_Told]:
     known = before or Offer(seller=after.seller, id=after.id)
-    if after.last_error is not None and after.attempts != known.attempts:
+    if after.last_error is not None and (after.last_error, after.attempts) != (known.last_error, known.attempts):
         yield Operation.CATALOG_CHANGE, JournalStatus.ERROR, *_problem(after.last_error)
         return
     created = after.sold and not known.sold
@@ -70,7 +72,7 @@ def _told(before: Offer | None, after: Offer) -> Iterator[_Told]:
         yield Operation.OFFER_CREATION, JournalStatus.PENDING, None, "waits for the marketplace's decision"
     if after.blocks and after.blocks != known.blocks:
         yield Operation.CATALOG_CHANGE, JournalStatus.WARNING, *_problems(after.blocks)
-    elif after.data != known.data and not created:
+    elif known.data is not None and after.data != known.data and not created:
         yield Operation.CATALOG_CHANGE, JournalStatus.SUCCESS, None, "name, category, images or other data changed"
     if not created and before is not None:
         if (after.price, after.list_price) != (known.price, known.list_price):

@@ -37,7 +37,7 @@ class Verdict(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why a Seller refused, in the words of the order's `reason.code` (`docs/orders.md`)."""
+    """Why a Seller's answer was not the one hoped for, in the words of the order's `reason.code` where it refused."""
 
     PRICE_DIVERGENCE = "price-divergence"
     OUT_OF_STOCK = "out-of-stock"
@@ -46,6 +46,8 @@ class Cause(StrEnum):
     NOT_FOUND = "seller-order-unknown"
     MISMATCH = "seller-order-mismatch"
     """Another order than ours lies at the Seller under our id."""
+    NONSENSE = "seller-nonsense"
+    """Not refused at all: it answered with success, and with what cannot be understood."""
     OTHER = "seller-refused"
 
 

@@ -24,12 +24,16 @@ class Reading(Model):
 
 
 class Failure(Model):
-    """A SKU that could not be read. `final`: the engine has given up until somebody drives it anew."""
+    """A SKU that could not be read, after so many `tries`: 0 when what failed says nothing about the SKU.
+
+    `final`: it is given up, until a refresh or somebody drives it anew.
+    """
 
     seller: str
     id: str
     at: AwareDatetime
     problem: Problem
+    tries: int = 1
     final: bool = False
 
 
@@ -99,7 +103,7 @@ def fail(offer: Offer | None, failure: Failure) -> Offer:
         update={
             "failed": known.failed or failure.final,
             "last_error": failure.problem,
-            "attempts": known.attempts + 1,
+            "attempts": known.attempts + failure.tries,
             "version": known.version + 1,
         }
     )

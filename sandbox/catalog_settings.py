@@ -62,6 +62,8 @@ class CatalogSettings(Model):
     """Change random SKUs all the time, and notify."""
     living_rate: Annotated[float, Field(gt=0, le=10_000)] = 1.0
     """Changes a second."""
+    living_except: list[str] = []
+    """Ids of SKUs that it leaves as they are."""
     living_data_percent: Percent = 5.0
     """Share of the changes that are about names, images and specifications."""
     living_active_percent: Percent = 1.0

@@ -136,7 +136,8 @@ class Changes:
                 # A marketplace that does not answer must not fill the memory with notices.
                 if self._catalog.ids() and self._notices.summary().queued < _MOST_QUEUED:
                     sku_id = chance.choice(self._catalog.ids())
-                    self.announce([self._change(sku_id, _kind(chance, settings), chance)])
+                    if sku_id not in settings.living_except:
+                        self.announce([self._change(sku_id, _kind(chance, settings), chance)])
 
     def _change(self, sku_id: str, kind: ChangeKind, chance: random.Random) -> SkuChange:
         sku = self._catalog.get(sku_id)

@@ -9,6 +9,7 @@ import pytest
 
 from marketplace.process import leave
 
+EVERYTHING = ["--quiet", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal", "--cov", "--cov-report=term"]
+
 if __name__ == "__main__":
-    arguments = sys.argv[1:] or ["--quiet", "--cov", "--cov-report=term"]
-    leave(int(pytest.main(arguments)))
+    leave(int(pytest.main(sys.argv[1:] or EVERYTHING)))

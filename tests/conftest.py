@@ -1,5 +1,7 @@
 """What tests of the whole engine share: one Temporal server, one sandbox Seller, one engine between them."""
 
+import atexit
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
@@ -17,6 +20,17 @@ from sandbox.server import SandboxServer
 from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
 from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        # A worker of xdist, at the end of its process; see `marketplace.process.leave`.
+        atexit.register(os._exit, 0)
+
+
+# A machine may be busy with something else: how long an example takes says nothing about the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 MakeEngine = Callable[..., AbstractAsyncContextManager[Engine]]
 

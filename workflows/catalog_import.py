@@ -4,14 +4,17 @@ The three differ in where the SKUs come from and in what is read of each. What w
 time of its reading: so a page that starts anew after a crash reads only what is missing.
 """
 
+import asyncio
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, SearchAttributePair, TypedSearchAttributes
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from marketplace.catalog import OfferStatus
+from marketplace.catalog import ChangeNotice, OfferStatus
 from workflows.catalog_messages import CountCall, Counted, ImportInput, ImportProgress, PageCall, PageResult, SkuInput
 from workflows.catalog_policies import (
     COUNT_SKUS,
@@ -21,10 +24,14 @@ from workflows.catalog_policies import (
     LONGEST_PAUSE,
     PAGE_TIMEOUT,
     PAGES_A_RUN,
+    SKU_ID,
     SKU_WORKFLOW,
+    STARTED_TOGETHER,
     sku_workflow_id,
 )
-from workflows.policies import HEARTBEAT_TIMEOUT
+from workflows.policies import HEARTBEAT_TIMEOUT, SELLER
+
+Item = TypeVar("Item")
 
 # While the Seller is down a page waits and tries again, as long as it takes; operators see its last failure.
 _PAGE_RETRY = RetryPolicy(initial_interval=timedelta(seconds=2), maximum_interval=LONGEST_PAUSE)
@@ -49,13 +56,13 @@ class CatalogImportWorkflow:
         for _ in range(PAGES_A_RUN):
             page = await self.read_page()
             self.add_up(page)
-            await self.ask_for_decisions(page.pending)
+            await self.hand_over(page)
             self._cursor = page.next_cursor
             if self._cursor is None:
                 break
         else:
             workflow.continue_as_new(run.model_copy(update={"progress": self._progress, "cursor": self._cursor}))
-        self._show(ended=True)
+        self._end()
         return self._progress
 
     async def count_skus(self) -> None:
@@ -91,19 +98,29 @@ class CatalogImportWorkflow:
         )
         return page
 
-    async def ask_for_decisions(self, pending: list[str]) -> None:
-        """Have each pending SKU wait where an operator finds it and can decide."""
-        for sku_id in pending:
-            sku = SkuInput(seller=self._run.seller, sku_id=sku_id, policy=self._run.policy, status=OfferStatus.PENDING)
-            # One that runs already reads the SKU itself, and waits when it finds it pending.
-            with suppress(WorkflowAlreadyStartedError):
-                await workflow.start_child_workflow(
-                    SKU_WORKFLOW,
-                    sku,
-                    id=sku_workflow_id(sku.seller, sku_id),
-                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                    static_summary=f"SKU {sku_id} of {sku.seller} waits for a decision",
-                )
+    async def hand_over(self, page: PageResult) -> None:
+        """Leave to their own workflows what waits for a decision, and what could not be read and is tried on."""
+        policy, seller = self._run.policy, self._run.seller
+        waiting = [
+            SkuInput(seller=seller, sku_id=one, policy=policy, status=OfferStatus.PENDING) for one in page.pending
+        ]
+        failing = [SkuInput(seller=seller, sku_id=one, policy=policy, notice=ChangeNotice()) for one in page.left_over]
+        for some in _chunks([*waiting, *failing], STARTED_TOGETHER):
+            await asyncio.gather(*(self._start(sku) for sku in some))
+
+    async def _start(self, sku: SkuInput) -> None:
+        # One that runs already reads the SKU itself, and waits when it finds it pending.
+        with suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                SKU_WORKFLOW,
+                sku,
+                id=sku_workflow_id(sku.seller, sku.sku_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(SELLER, sku.seller), SearchAttributePair(SKU_ID, sku.sku_id)]
+                ),
+                static_summary=f"SKU {sku.sku_id} of {sku.seller}",
+            )
 
     def add_up(self, page: PageResult) -> None:
         """Count a page's SKUs to the whole."""
@@ -125,10 +142,14 @@ class CatalogImportWorkflow:
     def progress(self) -> ImportProgress:
         return self._progress
 
-    def _show(self, *, ended: bool = False) -> None:
+    def _end(self) -> None:
+        progress = self._progress
+        total = progress.done + progress.failed
+        self._progress = progress.model_copy(update={"ended_at": workflow.now(), "total": total})
+        self._show()
+
+    def _show(self) -> None:
         """Tell the progress where it can be read without a worker, and where operators look."""
-        if ended:
-            self._progress = self._progress.model_copy(update={"ended_at": workflow.now()})
         progress = self._progress
         workflow.upsert_memo({MEMO: progress})
         lines = [f"**{progress.done}** of {progress.total} done, {progress.failed} failed"]
@@ -136,3 +157,8 @@ class CatalogImportWorkflow:
             lines += ["", "| SKU | Problem |", "|---|---|"]
             lines += [f"| {sku.id} | `{sku.problem.code}` {sku.problem.message} |" for sku in progress.failed_skus]
         workflow.set_current_details("\n".join(lines))
+
+
+def _chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]

@@ -8,6 +8,9 @@ from pydantic import AwareDatetime
 from marketplace.catalog import ChangeNotice, OfferStatus, Problem
 from marketplace.orders import Model
 
+READ_ANEW = ChangeNotice(data_changed=True)
+"""Asks to read everything about a SKU, whatever is known of it."""
+
 
 class SkuPolicy(Model):
     """The manners of one sync, fixed when it starts. Named as the settings, from which it is read."""
@@ -28,8 +31,8 @@ class SkuPolicy(Model):
 class SkuInput(Model):
     """What starts a SkuSyncWorkflow.
 
-    `notice` is what a former run had gathered and not read yet. `status` is the offer's when it was read by an import:
-    a pending one waits for its decision.
+    `notice` is what is to be read first: gathered by a former run, or what an import could not read. `status` is the
+    offer's as a former run or an import found it: a pending one waits for its decision.
     """
 
     seller: str
@@ -40,7 +43,7 @@ class SkuInput(Model):
 
 
 class SyncCall(Model):
-    """One SKU to read. `full`: its data too, not only price and stock."""
+    """One SKU to read, by what was said of it. After `attempts` tries it is given up."""
 
     seller: str
     sku_id: str
@@ -56,15 +59,20 @@ class SyncResult(Model):
     problem: Problem | None = None
 
 
+class SkuCall(Model):
+    """Names a SKU."""
+
+    seller: str
+    sku_id: str
+
+
 class SkuDecision(Model):
     """Somebody's decision about a SKU: whether it is sold here."""
 
     include: bool
 
 
-class DecideCall(Model):
-    seller: str
-    sku_id: str
+class DecideCall(SkuCall):
     include: bool
 
 
@@ -87,7 +95,7 @@ class Source(StrEnum):
     ASSORTMENT = "assortment"
     """The Seller's sales channel: the initial load. Everything is read."""
     SOLD = "sold"
-    """What is sold here: the independent refresh of price and stock."""
+    """What is sold here, and what was given up: the independent refresh of price and stock."""
     FAILED = "failed"
     """What was given up: driven anew. Everything is read."""
 
@@ -98,19 +106,24 @@ class ImportInput(Model):
     seller: str
     source: Source
     policy: SkuPolicy
-    """For the SKUs that wait for a decision."""
+    """For the SKUs that get a workflow of their own: to wait for a decision, or to be tried again."""
     page_size: int = 500
     progress: "ImportProgress | None" = None
     cursor: str | None = None
 
 
 class FailedSku(Model):
+    """A SKU that an import could not read."""
+
     id: str
     problem: Problem
 
 
 class ImportProgress(Model):
-    """How far an import is. `failed_skus` names the first ones; `order-engine catalog show --status failed` all."""
+    """How far an import is. `failed_skus` names the first ones that it could not read.
+
+    They are tried on, each by its own workflow; one that was given up before is left to the next refresh or re-drive.
+    """
 
     source: Source
     started_at: AwareDatetime
@@ -140,6 +153,8 @@ class PageResult(Model):
     failed_skus: list[FailedSku] = []
     pending: list[str] = []
     """SKUs that wait for a decision since this page."""
+    left_over: list[str] = []
+    """SKUs that could not be read and are not given up yet."""
     next_cursor: str | None = None
 
 

@@ -32,7 +32,7 @@ from marketplace.orders import (
     Reason,
     ReasonCode,
 )
-from marketplace.rules import PROGRESS, payment_conflict, seller_cancel_conflict
+from marketplace.rules import payment_conflict, seller_cancel_conflict
 from workflows.fulfillment import Fulfillment, Report, add_report, fold
 from workflows.messages import DeliveryReport, InvoiceReport, SellerCancelReport, TrackingReport
 from workflows.order_events import (
@@ -75,8 +75,6 @@ class OrderState(Model, extra="ignore"):  # its own JSON has the computed status
     version: int = 0
     stage: OrderStatus = OrderStatus.SIMULATING
     """How far the engine's own steps came: up to handling."""
-    progress: OrderStatus = OrderStatus.HANDLING
-    """How far the Seller's reports came: from handling on. Never goes back."""
     order_id: str | None = None
     expires_at: datetime | None = None
     payment: PaymentReport | None = None
@@ -109,6 +107,11 @@ class OrderState(Model, extra="ignore"):  # its own JSON has the computed status
             if cancellation.open:
                 return OrderStatus.CANCELLATION_REQUESTED
         return self.progress if self.stage is OrderStatus.HANDLING else self.stage
+
+    @property
+    def progress(self) -> OrderStatus:
+        """How far the Seller's reports came: from handling on. More reports never take it back."""
+        return self.fulfillment.progress
 
     @property
     def placed(self) -> bool:
@@ -378,14 +381,13 @@ def _reported(state: OrderState, report: Report, at: datetime) -> OrderState:
     if reports is state.reports:
         return state
     amounts = fold(reports, state.items, state.value)
-    progress = max(state.progress, amounts.progress, key=PROGRESS.index)
-    after = _with(state, reports=reports, fulfillment=amounts, progress=progress)
+    after = _with(state, reports=reports, fulfillment=amounts)
     if len(reports) == len(state.reports) and amounts == state.fulfillment:
         return _with(after, version=state.version + 1)
     if amounts.has_open_invoice and _is_sale(report) and (known := after.cancellation) is not None and known.open:
         # The invoice is the Seller's refusal (contract B4). What must not go on is left to an operator by the workflow.
         after = _with(after, cancellation=known.model_copy(update={"state": CancelState.REFUSED}), parked=None)
-    if progress is OrderStatus.DELIVERED and state.delivered_at is None and state.stage is OrderStatus.HANDLING:
+    if after.progress is OrderStatus.DELIVERED and state.delivered_at is None and state.stage is OrderStatus.HANDLING:
         after = _with(after, delivered_at=at)
     after = _told(state, after, at, _describe(report))
     if amounts.has_open_invoice and after.parked is not None and after.parked.step is Step.AUTHORIZE_DISPATCH:

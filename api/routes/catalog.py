@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from api.bodies import read_request
 from api.catalog_desk import ImportReport, ImportRuns, ImportUnknown, OfferUnknown
@@ -19,7 +19,19 @@ from workflows.catalog_messages import SkuDecision, Source
 router = APIRouter(prefix="/catalog/{seller}", tags=["Catalog"], dependencies=[Depends(storefront)])
 
 Seller = Annotated[str, Path(description="The Seller's VTEX account name")]
-Sku = Annotated[SkuId, Path(description="The SKU's id at the Seller")]
+
+_sku_id = TypeAdapter[str](SkuId)
+
+
+def sku_id(sku_id: Annotated[str, Path(description="The SKU's id at the Seller")]) -> str:
+    """The SKU id in the path. What is no id is no SKU's."""
+    try:
+        return _sku_id.validate_python(sku_id)
+    except ValidationError:
+        raise Problem(404, "no such SKU: an id is 1 to 10 digits") from None
+
+
+Sku = Annotated[str, Depends(sku_id)]
 Kind = Annotated[Source, Query(description="the sales channel, what is sold, or what failed")]
 
 
@@ -63,7 +75,7 @@ async def decide(seller: Seller, sku_id: Sku, request: Request, services: Servic
         return _answer(await services.catalog.decide(seller, sku_id, include=body.include))
 
 
-@router.post("/import", status_code=202, summary="Start an import", responses=problem_docs(401, 404, 409, 503))
+@router.post("/import", status_code=202, summary="Start an import", responses=problem_docs(401, 404, 409, 422, 503))
 async def start_import(seller: Seller, services: ServicesDep, source: Kind = Source.ASSORTMENT) -> dict[str, str]:
     """Read many SKUs: the Seller's whole sales channel, or with `source` what is sold here, or what failed."""
     async with desk_problems(), _catalog_problems():
@@ -71,7 +83,9 @@ async def start_import(seller: Seller, services: ServicesDep, source: Kind = Sou
 
 
 @router.get(
-    "/import", summary="How far an import is", responses={200: {"model": ImportReport}, **problem_docs(401, 404, 503)}
+    "/import",
+    summary="How far an import is",
+    responses={200: {"model": ImportReport}, **problem_docs(401, 404, 422, 503)},
 )
 async def get_import(seller: Seller, services: ServicesDep, source: Kind = Source.ASSORTMENT) -> Response:
     """The newest import of this kind, running or ended."""

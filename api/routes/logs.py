@@ -23,6 +23,7 @@ class LogFilter(BaseModel):
 
     seller: Identifier
     day: date | None = Field(default=None, alias="date", description="a day in UTC, such as 2026-11-23")
+    date_at: date | None = Field(default=None, alias="DateAt", description="the same, as VTEX spells it")
     status: str = Field(default="all", max_length=100, description="all, or some statuses with commas")
     limit: int = Field(default=100, ge=1, le=500)
     cursor: str | None = Field(default=None, max_length=400)
@@ -39,7 +40,9 @@ async def list_logs(services: ServicesDep, wanted: Annotated[LogFilter, Query()]
         raise Problem(404, f"seller {wanted.seller} is not configured")
     statuses = _statuses(wanted.status)
     try:
-        page = await services.journal.page(wanted.seller, wanted.day, statuses, wanted.limit, wanted.cursor)
+        page = await services.journal.page(
+            wanted.seller, wanted.day or wanted.date_at, statuses, wanted.limit, wanted.cursor
+        )
     except BadCursor as error:
         raise Problem(422, str(error), errors=[FieldError(pointer="/query/cursor", detail=str(error))]) from None
     messages = LogMessages(messages=[LogMessage.of(entry) for entry in page.entries], next_cursor=page.next_cursor)

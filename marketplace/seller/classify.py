@@ -158,7 +158,8 @@ def means_down(error: Exception) -> bool:
 
 def nonsense(what: str, *, writes: bool) -> SellerFailure:
     """Judge a successful answer that cannot be understood: the Seller may have done what it was asked to."""
-    return SellerFailure(verdict=_verdict(Verdict.UNKNOWN_OUTCOME, writes=writes), message=what[:MAX_MESSAGE])
+    verdict = _verdict(Verdict.UNKNOWN_OUTCOME, writes=writes)
+    return SellerFailure(verdict=verdict, cause=Cause.NONSENSE, message=what[:MAX_MESSAGE])
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

@@ -1,24 +1,37 @@
-"""An engine that keeps a catalog, beside a Seller that tells it what changes."""
+"""Shops: an engine that keeps a catalog, beside a Seller of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from temporalio.client import Client
 
-from marketplace.security import AffiliateTokens
-from marketplace.settings import secret_keys
-from tests.conftest import MakeEngine
-from tests.support.engine import Engine
+from tests.catalog.shop import Shop
+
+MakeShop = Callable[..., Shop]
+
+
+@pytest.fixture(scope="session")
+async def shared_shop(temporal: Client, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
+    async with Shop(temporal, tmp_path_factory.mktemp("shop")) as running:
+        yield running
 
 
 @pytest.fixture
-async def shop(make_engine: MakeEngine) -> AsyncIterator[Engine]:
-    async with make_engine(catalog=True, notice_debounce="50ms") as engine:
-        await tell_the_seller(engine)
-        yield engine
+async def shop(shared_shop: Shop) -> Shop:
+    """The one shop that most tests share. Each uses SKUs of its own, which `add` and `listed` give it."""
+    known = {"notificationEndpoint": shared_shop.endpoint}
+    (await shared_shop.sandbox.post("/reset")).raise_for_status()
+    (await shared_shop.sandbox.put("/settings", json=known)).raise_for_status()
+    return shared_shop
 
 
-async def tell_the_seller(engine: Engine) -> str:
-    """Type the affiliate endpoint into the Seller's admin."""
-    endpoint = AffiliateTokens(secret_keys(engine.settings)).endpoint(engine.settings.public_url, "acme")
-    await engine.switch(notificationEndpoint=endpoint)
-    return endpoint
+@pytest.fixture
+def make_shop(temporal: Client, tmp_path: Path) -> MakeShop:
+    """Makes shops with other settings, such as seller={"assortment": "approval"}."""
+
+    def make(client: Client = temporal, **changes: Any) -> Shop:
+        return Shop(client, tmp_path, **changes)
+
+    return make

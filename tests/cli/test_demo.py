@@ -1,6 +1,7 @@
 """`order-engine demo` as a newcomer runs it."""
 
 import asyncio
+import re
 import signal
 import socket
 from contextlib import ExitStack, suppress
@@ -20,6 +21,7 @@ from tests.support.engine import new_order
 
 STEPS = (
     "Parts started",
+    "Catalog imported",
     "Cart simulated",
     "Order posted",
     "Paid",
@@ -27,6 +29,7 @@ STEPS = (
     "Invoiced",
     "Tracking",
     "Delivered",
+    "Price changed",
 )
 
 
@@ -50,6 +53,9 @@ async def test_the_demo_shows_each_step_beside_somebody_else_on_the_usual_ports(
     told = [line.split("(")[0] for line in demo.out.splitlines() if line.startswith("✓")]
     assert [next(step for step in STEPS if line.startswith(f"✓ {step}")) for line in told] == list(STEPS)
     assert all(line.endswith(" s)") for line in demo.out.splitlines() if line.startswith("✓"))
+    [price] = [line for line in told if "Price changed" in line]
+    assert re.search(r"SKU 2001: price 39\.90 is now 41\.90 in the catalog, \d+\.\d s later", price), price
+    assert "12 SKUs of the Seller" in demo.out
     assert "/namespaces/default/workflows/order%2Facme%2FDEMO-1" in demo.out
     assert not [port for port in usual if f":{port}/" in demo.out]
     assert "\x1b" not in demo.out
@@ -73,7 +79,7 @@ async def test_a_demo_that_is_stopped_early_has_not_succeeded(tmp_path: Path) ->
     async with running("demo", env=_shell(tmp_path), cwd=tmp_path) as demo:
         await demo.until_says("One order")
         assert await demo.stops() == 1
-    assert "stopped before the order was delivered" in demo.err
+    assert "stopped before its end" in demo.err
     assert list((tmp_path / "tmp").iterdir()) == []
 
 

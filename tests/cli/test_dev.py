@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 import shutil
 import socket
 import subprocess
@@ -27,6 +28,22 @@ async def _paste(command: str, env: dict[str, str], cwd: Path) -> str:
     )
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
+
+
+async def _until_the_catalog_lives(api: str, sandbox: str) -> None:
+    """Wait until all that the Seller sells is there, and until changes of price and stock arrive."""
+    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(trust_env=False) as http:
+        while len((await http.get(f"{api}/catalog/acme/skus")).json()["offers"]) < 12:
+            await asyncio.sleep(0.05)
+        # As it is, one would wait for seconds.
+        (await http.put(f"{sandbox}/settings", json={"livingRate": 50})).raise_for_status()
+        seen: set[str] = set()
+        while not seen >= {"Price update", "Inventory update"}:
+            messages = (await http.get(f"{api}/logs?seller=acme&limit=500")).json()["Messages"]
+            seen |= {message["Operation"] for message in messages}
+            await asyncio.sleep(0.05)
+        first = (await http.get(f"{sandbox}/skus/2001")).json()
+        assert first["price"] == 3990, "the first order's price is written down"
 
 
 async def test_dev_takes_an_order_keeps_it_for_the_next_time_and_names_a_part_that_dies(tmp_path: Path) -> None:
@@ -55,6 +72,7 @@ async def test_dev_takes_an_order_keeps_it_for_the_next_time_and_names_a_part_th
                 answer = await http.post(f"{api}/orders", content=(data / "first-order.json").read_bytes())
                 assert answer.status_code == 201
         await until_delivered(api, "FIRST-1")
+        await _until_the_catalog_lives(api, f"http://127.0.0.1:{ports['--sandbox-port']}/sandbox")
 
         async with running(*arguments, env=env, cwd=tmp_path) as second:
             assert await second.ends() == 1
@@ -69,9 +87,15 @@ async def test_dev_takes_an_order_keeps_it_for_the_next_time_and_names_a_part_th
         await again.until_says(RUNS)
         shown = await _paste(_command_after(again.out, "See what became of it"), env, tmp_path)
         assert "delivered" in shown
+        catalog = _command_after(again.out, "See there how")
+        told = await _paste(f". {shlex.quote(str(data / 'operator.env'))} && {catalog}", env, tmp_path)
+        assert "Price update" in told
         async with httpx.AsyncClient(trust_env=False) as http:
             same = await http.post(f"{api}/orders", content=(data / "first-order.json").read_bytes())
             assert (same.status_code, same.json()["status"]) == (200, "delivered")
+            switches = (await http.get(f"http://127.0.0.1:{ports['--sandbox-port']}/sandbox/settings")).json()
+            assert switches["livingCatalog"]
+            assert switches["notificationEndpoint"].startswith(f"{api}/affiliates/acme/")
             sold = await http.get(f"http://127.0.0.1:{ports['--sandbox-port']}/sandbox/orders/FIRST-1")
             assert sold.json()["status"] == "invoiced"
         children = again.children

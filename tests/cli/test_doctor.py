@@ -1,6 +1,7 @@
 """`order-engine doctor`: an engine that is well, and one with each part of it broken in turn."""
 
 import asyncio
+import itertools
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -13,19 +14,27 @@ from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleOverlapPolicy
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.schedules import ensure_schedules
 from marketplace.temporal import ensure_search_attributes
 from sandbox.server import SandboxServer
 from tests.cli.terminal import Ran, enter, order_engine, process
 from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine, new_order
+from workflows.catalog_messages import Source
+from workflows.catalog_policies import SKU_ID, catalog_queue, import_workflow_id
 from workflows.policies import ORDER_WORKFLOW, SEARCH_ATTRIBUTES
 
 CLOSED = "127.0.0.1:1"
-OF_TEMPORAL = {"namespace", "search attributes", "worker", "failing orders"}
+OF_TEMPORAL = {
+    *("namespace", "search attributes", "worker", "catalog worker"),
+    *("failing orders", "schedules", "failed imports"),
+}
+OF_SELLERS = {"public URL", "Sellers", "schedules", "failed imports", "failed offers"}
+OF_DATABASE = {"orders in need", "failed offers"}
 EVERY = (
     "settings",
     "sellers file",
@@ -35,9 +44,13 @@ EVERY = (
     "namespace",
     "search attributes",
     "worker",
+    "catalog worker",
     "failing orders",
+    "schedules",
+    "failed imports",
     "database",
     "orders in need",
+    "failed offers",
     "Seller acme",
 )
 
@@ -52,7 +65,7 @@ async def client() -> AsyncIterator[Client]:
         dev_server_extra_args=[*SERVER_FLAGS, *namespaces, *at_once],
         data_converter=pydantic_data_converter,
     ) as environment:
-        await ensure_search_attributes(environment.client, SEARCH_ATTRIBUTES)
+        await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
         await environment.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(
                 namespace="wrong",
@@ -66,10 +79,12 @@ async def client() -> AsyncIterator[Client]:
 async def running(
     client: Client, seller: SandboxServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Engine]:
-    async with Engine(client, seller.url, tmp_path_factory.mktemp("doctor")) as engine:
-        queue = TaskQueue(name=engine.settings.task_queue)
+    async with Engine(client, seller.url, tmp_path_factory.mktemp("doctor"), catalog=True) as engine:
+        await ensure_schedules(client, engine.settings, engine.sellers)
+        kinds = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
+        names = (engine.settings.task_queue, catalog_queue(engine.settings.task_queue))
         async with asyncio.timeout(30):
-            for kind in (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY):
+            for queue, kind in itertools.product([TaskQueue(name=name) for name in names], kinds):
                 asked = DescribeTaskQueueRequest(namespace="default", task_queue=queue, task_queue_type=kind)
                 while not (await client.workflow_service.describe_task_queue(asked)).pollers:
                     await asyncio.sleep(0.02)
@@ -117,7 +132,7 @@ async def test_people_read_a_line_for_each_check_and_no_secrets(entered: Engine)
     heading, *lines = ran.out.splitlines()
     assert heading.split() == ["CHECK", "STATE"]
     assert [line[: len(name)] for line, name in zip(lines, EVERY, strict=False)] == list(EVERY)
-    assert lines[-1] == "12 ok"
+    assert lines[-1] == "16 ok"
     assert not any(secret in ran.out for secret in ("sandbox-key", "sandbox-token", "a secret key for tests"))
 
 
@@ -134,13 +149,13 @@ async def test_people_read_a_line_for_each_check_and_no_secrets(entered: Engine)
             {"ORDER_ENGINE_DATABASE_URL": f"postgresql://me:secret-word@{CLOSED}/orders"},
             "database",
             "start it, or set ORDER_ENGINE_DATABASE_URL",
-            {"orders in need"},
+            OF_DATABASE,
         ),
         (
             {"ORDER_ENGINE_DATABASE_URL": "sqlite:////nowhere/orders.sqlite3"},
             "database",
             "does not exist: start the worker",
-            {"orders in need"},
+            OF_DATABASE,
         ),
         ({"ACME_APP_TOKEN": "another-token"}, "Seller acme", "refuses the app key and token: ORD062", set()),
         ({"base_url": f'"http://{CLOSED}"'}, "Seller acme", "could not connect; look at its base_url", set()),
@@ -152,8 +167,8 @@ async def test_people_read_a_line_for_each_check_and_no_secrets(entered: Engine)
         ),
         ({"ORDER_ENGINE_HOST": "0.0.0.0"}, "API address", "ORDER_ENGINE_OPERATOR_KEYS is not set", set()),
         ({"ORDER_ENGINE_PORT": "many"}, "settings", "ORDER_ENGINE_PORT: ", {*EVERY[1:-1], "Sellers"}),
-        ({"sales_channel": '"one"'}, "sellers file", "sellers.acme.sales_channel", {"public URL", "Sellers"}),
-        ({"ACME_APP_KEY": ""}, "sellers file", "set the environment variable ACME_APP_KEY", {"public URL", "Sellers"}),
+        ({"sales_channel": '"one"'}, "sellers file", "sellers.acme.sales_channel", OF_SELLERS),
+        ({"ACME_APP_KEY": ""}, "sellers file", "set the environment variable ACME_APP_KEY", OF_SELLERS),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
@@ -172,8 +187,8 @@ async def test_what_is_broken_is_told_with_what_to_do(
     state, detail = found[check]
     assert (state, said in detail) == ("problem", True), found
     assert of(found, "skipped") == skipped
-    # In another namespace there is no worker; a Seller that does not exist does not answer.
-    assert of(found, "problem") - {check} <= {"worker", "Seller acme"}
+    # In another namespace there is no worker and no schedule; a Seller that does not exist does not answer.
+    assert of(found, "problem") - {check} <= {"worker", "catalog worker", "schedules", "Seller acme"}
     assert "secret-word" not in ran.out
     assert "another-token" not in ran.out
 
@@ -218,10 +233,63 @@ async def test_orders_in_need_are_counted_and_do_not_fail(entered: Engine) -> No
         [line] = [line for line in ran.out.splitlines() if line.startswith("orders in need")]
         assert ran.code == 0
         assert f"warning  1 ({posted['marketplaceOrderId']}): `order-engine orders list --needs-attention`" in line
-        assert ran.out.splitlines()[-1] == "11 ok, 1 warning"
+        assert ran.out.splitlines()[-1] == "15 ok, 1 warning"
     finally:
         await entered.resume(posted, "abort")
         await entered.until(posted, needsAttention=False)
+
+
+async def test_a_refresh_that_is_paused_is_a_warning_and_one_that_is_missing_a_problem(entered: Engine) -> None:
+    schedule = entered.client.get_schedule_handle(import_workflow_id("acme", Source.SOLD))
+    try:
+        await schedule.pause()
+        found = findings(await order_engine("doctor", "--json"))
+        assert found["schedules"] == ("warning", "paused: catalog-refresh/acme; unpause in Temporal's UI")
+        await schedule.delete()
+        found = findings(await order_engine("doctor", "--json"))
+        assert found["schedules"] == ("problem", "missing: catalog-refresh/acme; start a worker, it makes them")
+    finally:
+        await ensure_schedules(entered.client, entered.settings, entered.sellers)
+
+
+async def test_a_seller_without_refreshes_needs_no_schedule(
+    entered: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enter(monkeypatch, entered, tmp_path, refresh_interval='"off"')
+    found = findings(await order_engine("doctor", "--json"))
+    assert found["schedules"] == ("ok", f"journal-retention/{entered.settings.task_queue}")
+
+
+async def test_offers_and_imports_that_failed_are_told_until_they_are_made_good(entered: Engine) -> None:
+    await entered.fault("sku", "error", code="ORD005", skuId="2011")
+    assert (await order_engine("catalog", "import", "acme")).code == 0
+    refresh = entered.client.get_schedule_handle(import_workflow_id("acme", Source.SOLD))
+    await entered.stop_worker()
+    try:
+        assert (await order_engine("catalog", "import", "acme", "--source", "sold", "--no-wait")).code == 0
+        await refresh.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
+        async with asyncio.timeout(15):
+            while not (runs := (await refresh.describe()).info.recent_actions):
+                await asyncio.sleep(0.05)
+        scheduled = runs[-1].action
+        assert isinstance(scheduled, ScheduleActionExecutionStartWorkflow)
+        for workflow_id in (import_workflow_id("acme", Source.SOLD), scheduled.workflow_id):
+            await entered.client.get_workflow_handle(workflow_id).terminate()
+        found = findings(await order_engine("doctor", "--json"))
+    finally:
+        await entered.start_worker()
+    names = f"catalog-refresh/acme (terminated), {scheduled.workflow_id} (terminated)"
+    again = "see Temporal's UI; `order-engine catalog import acme --source sold` starts it again"
+    assert found["failed imports"] == ("warning", f"{names}: {again}")
+    told = "1 of acme: `order-engine catalog list acme --status failed` tells why"
+    assert found["failed offers"] == ("warning", told)
+
+    for source in ("sold", "failed"):
+        assert (await order_engine("catalog", "import", "acme", "--source", source)).code == 0
+    await refresh.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
+    async with asyncio.timeout(30):
+        while "warning" in {found["failed imports"][0], found["failed offers"][0]}:
+            found = findings(await order_engine("doctor", "--json"))
 
 
 @workflow.defn(name=ORDER_WORKFLOW, sandboxed=False)

@@ -29,6 +29,16 @@ def cancel_path(order: Json) -> str:
 # --- no worker ---
 
 
+async def kept(engine: Engine, order: Json, *names: str) -> None:
+    """Check what is durable in Temporal: what was only asked of an absent worker is gone with a server's restart."""
+    signals = [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        async for event in engine.workflow(order).fetch_history_events()
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+    ]
+    assert signals == list(names)
+
+
 async def accepted(engine: Engine, order: Json) -> Json:
     """Post an order that nobody works on: it is there at once, and stays one however often it is posted."""
     answer = await engine.post(order, wait=1)
@@ -41,8 +51,8 @@ async def accepted(engine: Engine, order: Json) -> Json:
 
 async def posted_often(engine: Engine) -> Json:
     order = await accepted(engine, new_order())
-    others = [engine.post(order, wait=1), engine.post(order, wait=1), engine.post({**order, "payment": APPROVED})]
-    again, once_more, changed = await asyncio.gather(*others)
+    bodies = [order, order, {**order, "payment": APPROVED}]
+    again, once_more, changed = await asyncio.gather(*(engine.post(body, wait=1) for body in bodies))
     assert (again.status_code, once_more.status_code) == (202, 202)
     assert changed.status_code == 409
     return order
@@ -51,12 +61,14 @@ async def posted_often(engine: Engine) -> Json:
 async def paid_before_placed(engine: Engine) -> Json:
     order = await accepted(engine, new_order())
     assert (await engine.pay(order)).status_code == 202
+    await kept(engine, order, "payment_reported")
     return order
 
 
 async def canceled_before_placed(engine: Engine) -> Json:
     order = await accepted(engine, new_order())
     assert (await engine.cancel(order)).status_code == 202
+    await kept(engine, order, "cancel_requested")
     return order
 
 
@@ -72,6 +84,7 @@ async def delivered_unseen(engine: Engine, order: Json) -> None:
         assert (await engine.callback(order, path, body)).status_code == 200
     first, again = [await engine.callback(order, invoice_path(order), INVOICE) for _ in range(2)]
     assert (first.status_code, first.json()["receipt"]) == (200, again.json()["receipt"])
+    await kept(engine, order, "payment_reported", "tracking", "delivery", "invoice", "invoice")
 
 
 async def paid_twice(engine: Engine, order: Json) -> None:
@@ -81,6 +94,7 @@ async def paid_twice(engine: Engine, order: Json) -> None:
 
 async def denied(engine: Engine, order: Json) -> None:
     assert (await engine.pay(order, "denied")).status_code == 202
+    await kept(engine, order, "payment_reported")
 
 
 async def canceled(engine: Engine, order: Json) -> None:
@@ -92,10 +106,12 @@ async def paid_then_canceled(engine: Engine, order: Json) -> None:
     await asyncio.sleep(0.5)
     assert (await engine.cancel(order)).status_code == 202
     assert (await paying).status_code == 202
+    await kept(engine, order, "payment_reported", "cancel_requested")
 
 
 async def canceled_by_the_seller(engine: Engine, order: Json) -> None:
     assert (await engine.callback(order, cancel_path(order), {"reason": "damaged"})).status_code == 200
+    await kept(engine, order, "seller_cancel_reported")
 
 
 async def invoiced_then_canceled_by_the_seller(engine: Engine, order: Json) -> None:
@@ -122,13 +138,15 @@ async def test_what_is_said_without_a_worker_is_done_when_one_is_back(make_engin
         placed = [await engine.placed() for _ in PLACED]
         await engine.stop_worker()
         # All at once: each waits some seconds in vain for a worker.
-        new = asyncio.gather(*(say(engine) for say in NEW))
-        await asyncio.gather(*(say(engine, order) for say, order in zip(PLACED, placed, strict=True)))
+        new, _ = await asyncio.gather(
+            asyncio.gather(*(say(engine) for say in NEW)),
+            asyncio.gather(*(say(engine, order) for say, order in zip(PLACED, placed, strict=True))),
+        )
         ready = await engine.http.get("/health/ready")
         assert ready.status_code == 200, ready.text
 
         await engine.start_worker()
-        for order, status in zip([*await new, *placed], [*NEW.values(), *PLACED.values()], strict=True):
+        for order, status in zip([*new, *placed], [*NEW.values(), *PLACED.values()], strict=True):
             ended = await engine.until(order, seconds=30, status=status)
             details = [entry["detail"] for entry in ended["history"]]
             assert len(details) == len(set(details)), details
@@ -183,7 +201,7 @@ async def test_an_order_goes_on_while_its_record_cannot_be_written_and_the_recor
         try:
             lock.execute("BEGIN IMMEDIATE")
             # The payment is taken; only the record of it is late.
-            paid, kept = await asyncio.gather(engine.pay(order), engine.post(new, wait=1))
+            paid, posted = await asyncio.gather(engine.pay(order), engine.post(new, wait=1))
             assert paid.status_code in {200, 202}
             async with asyncio.timeout(20):
                 while (await engine.ledger(order))["calls"].get("dispatch") is None:
@@ -191,7 +209,11 @@ async def test_an_order_goes_on_while_its_record_cannot_be_written_and_the_recor
             assert (await engine.callback(order, invoice_path(order), INVOICE)).status_code == 200
             assert (await engine.get(order))["status"] == "payment-pending"
             # A new order is kept, and not placed before its id is surely its own.
-            assert kept.status_code == 202
+            assert posted.status_code == 202
+            async with asyncio.timeout(20):
+                while len((state := await engine.state(new)).history) == 1:
+                    await asyncio.sleep(0.05)
+            assert state.history[-1].detail == "the Seller's simulation agrees"
             assert (await engine.get(new))["status"] == "simulating"
             assert (await engine.sandbox.get(f"/orders/{new['marketplaceOrderId']}")).status_code == 404
         finally:

@@ -1,6 +1,7 @@
 """One order for one id, for ever: however many posts there are, at once, later, or after Temporal has forgotten it."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from typing import Any
 
@@ -168,6 +169,21 @@ async def test_an_order_that_temporal_has_forgotten_is_answered_from_its_record(
         assert (await engine.callback(canceled, path)).json()["receipt"] == kept.json()["receipt"]
         assert await engine.get(posted) == delivered
         assert (await engine.ledger(posted))["calls"] == {"place": 1, "dispatch": 1}
+
+
+async def test_an_order_that_the_database_has_forgotten_is_not_placed_again(make_engine: MakeEngine) -> None:
+    async with make_engine() as engine:
+        posted = new_order()
+        assert (await engine.post(posted)).status_code == 201
+        assert (await engine.cancel(posted)).status_code == 200
+        await engine.workflow(posted).result()
+        # As after going back to an older backup.
+        with sqlite3.connect(engine.settings.data_dir / "orders.sqlite3") as database:
+            database.execute("DELETE FROM orders")
+        again = await engine.post(posted)
+        assert (again.status_code, again.json()["status"]) == (200, "payment-pending")
+        assert (await engine.post(changed(posted, **OTHER_PAYMENT))).status_code == 409
+        assert (await engine.ledger(posted))["calls"] == {"place": 1, "cancel": 1}
 
 
 async def sent_before(engine: Engine, order: Json) -> tuple[Json, str]:

@@ -24,6 +24,7 @@ async def test_a_living_catalog_changes_and_notifies_until_it_is_switched_off(
         livingRate=0.001,
         livingDataPercent=30,
         livingActivePercent=20,
+        livingExcept=["2001", "2009"],
     )
     await caller.set(livingRate=400)
 
@@ -45,6 +46,7 @@ async def test_a_living_catalog_changes_and_notifies_until_it_is_switched_off(
     after = {sku["id"]: sku for sku in await caller.control("GET", "skus")}
     changed = {sku_id for sku_id in after if after[sku_id] != before[sku_id]}
     assert changed
+    assert not changed & {"2001", "2009"}
     assert changed <= {request.json["IdSku"] for request in marketplace.requests}
 
 

@@ -153,7 +153,7 @@ class Engine:
         await self._stack.aclose()
 
     def worker(self, **options: Any) -> Worker:
-        return build_worker(self.client, self.settings, self.pool, self.stores.orders, **options)
+        return build_worker(self.client, self.settings, self.pool, self.stores, **options)
 
     async def start_worker(self, **options: Any) -> None:
         self._worker = AsyncExitStack()

@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 from marketplace.temporal import ensure_search_attributes
 from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
 from tests.support.http_server import free_port
+from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES
 
 STARTUP = 40.0
@@ -83,7 +84,7 @@ class TemporalServer(Started):
         file = str(self.directory / "temporal.db")
         await self.launch(TEMPORAL, "server", "start-dev", *flags, "--db-filename", file, *pragmas, *SERVER_FLAGS)
         client = await self.client()
-        await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+        await ensure_search_attributes(client, [*SEARCH_ATTRIBUTES, SKU_ID])
 
     async def client(self) -> Client:
         """A client, once the server answers."""

@@ -1,0 +1,1 @@
+"""Repeatable measurements of the engine on one machine. Nothing but the loopback address is spoken to."""

@@ -1,0 +1,165 @@
+"""`python -m bench catalog`: measures, prints tables and writes JSON."""
+
+import asyncio
+import platform
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+
+from bench.imports import ImportFigures, RateFigures, measure_imports, measure_rate, run_import
+from bench.measure import Cost, Load
+from bench.notices import NoticeFigures, measure_notices
+from bench.stack import Stack, build_stack, round_name
+from marketplace.process import leave
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+RATIO_TARGET: Final = 0.8
+SHARE_TARGET: Final = 0.9
+ORDERS: Final = ("bursts", "scattered")
+
+
+class CatalogFigures(BaseModel):
+    """All that a run has measured, and on what machine."""
+
+    at: datetime
+    python: str
+    machine: str
+    before: Load
+    after: Load
+    imports: ImportFigures | None = None
+    rate: RateFigures | None = None
+    notices: list[NoticeFigures] = []
+
+
+@app.callback()
+def _bench() -> None:
+    """Measurements of the engine, on this machine and nowhere else."""
+
+
+@app.command()
+def catalog(
+    skus: Annotated[int, typer.Option(min=50, help="SKUs of the Seller that is imported.")] = 5000,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Turns of import and floor.")] = 3,
+    limited_skus: Annotated[int, typer.Option(min=50, help="SKUs of the Seller with a rate limit.")] = 2000,
+    notices: Annotated[int, typer.Option(min=10, help="Notices, ten for each SKU.")] = 5000,
+    full: Annotated[  # noqa: FBT002 - so Typer declares options
+        bool, typer.Option("--full", help="50,000 notices over 5,000 SKUs.")
+    ] = False,
+    only: Annotated[str, typer.Option(help="Some of import, rate, notices, with commas.")] = "import,rate,notices",
+    output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path("bench/results/catalog.json"),
+) -> None:
+    """Import 5,000 SKUs beside the floor, keep a rate limit, take a storm of notices."""
+    wanted = {word.strip() for word in only.split(",")}
+    out = Console(highlight=False)
+    directory = Path(tempfile.mkdtemp(prefix="order-engine-bench-"))
+    try:
+        stack = build_stack(directory, skus, limited_skus, rounds)
+        measured = asyncio.run(stack.supervisor.lead(_measure(stack, wanted, rounds, 50_000 if full else notices, out)))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    if measured is None:
+        out.print("Stopped.")
+        raise typer.Exit(130)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(measured.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _print(measured, out)
+    out.print(f"\nAll figures: {output}")
+
+
+async def _measure(stack: Stack, wanted: set[str], rounds: int, notices: int, out: Console) -> CatalogFigures:
+    before = Load.now()
+    out.print(f"{platform.machine()}, Python {platform.python_version()}, {before}")
+    with out.status("Starting Temporal, Sellers, worker and API"):
+        await stack.supervisor.start()
+    figures = CatalogFigures(
+        at=datetime.now(UTC),
+        python=platform.python_version(),
+        machine=f"{platform.system()} {platform.machine()}",
+        before=before,
+        after=before,
+    )
+    if "import" in wanted:
+        with out.status(f"Importing, {rounds} turns with the floor"):
+            figures.imports = await measure_imports(stack, rounds)
+    elif "notices" in wanted:
+        with out.status("Importing, so that there is something to notify about"):
+            await run_import(stack, round_name(0))
+    if "rate" in wanted:
+        with out.status("Importing under a rate limit"):
+            figures.rate = await measure_rate(stack)
+    if "notices" in wanted:
+        for order in ORDERS:
+            with out.status(f"Notices, {order}"):
+                figures.notices.append(await measure_notices(stack, notices, notices // 10, order))
+    figures.after = Load.now()
+    return figures
+
+
+# --- for people ---
+
+
+def _print(figures: CatalogFigures, out: Console) -> None:
+    if figures.imports:
+        _print_imports(figures.imports, out)
+    if figures.rate:
+        _print_rate(figures.rate, out)
+    if figures.notices:
+        _print_notices(figures.notices, out)
+    out.print(f"\nBefore: {figures.before}; after: {figures.after}")
+
+
+def _print_imports(found: ImportFigures, out: Console) -> None:
+    table = Table("round", "import SKU/s", "floor SKU/s", "ratio", "requests/SKU", "others' CPU", title="Import")
+    for number, one in enumerate(found.rounds, 1):
+        engine, floor = one.engine, one.floor.skus / one.floor.seconds
+        cells = (f"{engine.skus_per_second:.1f}", f"{floor:.1f}", f"{one.ratio:.2f}", f"{engine.requests_per_sku:.3f}")
+        table.add_row(str(number), *cells, f"{engine.others_cpu:.0%}")
+    median = (f"{found.skus_per_second:.1f}", f"{found.floor_skus_per_second:.1f}", f"{found.ratio:.2f}")
+    table.add_row("median", *median, f"{found.requests_per_sku:.3f}", "", style="bold")
+    out.print(table)
+    verdict = "met" if found.ratio >= RATIO_TARGET else "missed"
+    out.print(f"target {RATIO_TARGET} of the floor: {verdict}")
+    _print_costs(found.rounds[-1].engine.costs, found.rounds[-1].engine.skus, "SKU", out)
+
+
+def _print_costs(costs: dict[str, Cost], count: int, unit: str, out: Console) -> None:
+    table = Table("process", f"CPU ms/{unit}", "peak MiB")
+    for name, cost in costs.items():
+        table.add_row(name, f"{1000 * cost.cpu_seconds / count:.2f}", f"{cost.peak_mib:.0f}")
+    out.print(table)
+
+
+def _print_rate(found: RateFigures, out: Console) -> None:
+    verdict = "met" if found.used_share >= SHARE_TARGET else "missed"
+    out.print(
+        f"\nRate limit {found.allowed_per_second:g}/s: {found.used_share:.1%} of it used in {found.run.seconds:.0f} s,"
+        f" at most {found.most_in_a_second} in a second, {found.limited} refused; target {SHARE_TARGET:.0%}: {verdict}"
+    )
+
+
+def _print_notices(found: list[NoticeFigures], out: Console) -> None:
+    names = ("order", "notices", "SKUs", "taken/s", "readings/SKU", "p50 s", "p99 s", "unseen", "others' CPU")
+    table = Table(*names, title="Notices")
+    for one in found:
+        counts = (f"{one.notices}", f"{one.skus}", f"{one.accepted_per_second:.0f}", f"{one.readings_per_sku:.2f}")
+        times = (f"{one.to_catalog_p50:.2f}", f"{one.to_catalog_p99:.2f}", f"{one.unseen}", f"{one.others_cpu:.0%}")
+        table.add_row(one.order, *counts, *times)
+    out.print(table)
+    for one in found:
+        out.print(f"{one.order}: answers {one.answers}")
+        _print_costs(one.costs, one.notices, "notice", out)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except SystemExit as ending:
+        leave(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
