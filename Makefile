@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check format lock clean
+.PHONY: help install demo dev test check bench format lock clean
 
 help:  ## List the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ check: $(READY)  ## Static checks alone: ruff, mypy strict, import directions
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+bench: $(READY)  ## Measure the catalog: import beside its floor, rate limit, notices (ARGS=--full for 50,000)
+	@$(BIN)/python -m bench catalog $(ARGS)
 
 format: $(READY)  ## Let ruff format and fix what it can
 	@$(BIN)/ruff format .

@@ -35,12 +35,25 @@ class Round(BaseModel):
     ratio: float
     """The import's SKUs a second, as a share of the floor's."""
 
+    @property
+    def floor_cpu(self) -> float:
+        """CPU seconds of the floor for each SKU."""
+        return self.floor.cpu_seconds / self.floor.skus
+
+    @property
+    def worker_cpu(self) -> float:
+        """CPU seconds of the worker for each SKU."""
+        return self.engine.costs["worker"].cpu_seconds / self.engine.skus
+
 
 class ImportFigures(BaseModel):
+    """Medians of the rounds. `cpu_ratio` compares CPU time for a SKU: other people's load hardly moves it."""
+
     rounds: list[Round]
     skus_per_second: float
     floor_skus_per_second: float
     ratio: float
+    cpu_ratio: float
     requests_per_sku: float
     worker_peak_mib: float
     temporal_peak_mib: float
@@ -69,6 +82,7 @@ async def measure_imports(stack: Stack, rounds: int) -> ImportFigures:
         skus_per_second=round(median(one.engine.skus_per_second for one in done), 1),
         floor_skus_per_second=round(median(one.floor.skus / one.floor.seconds for one in done), 1),
         ratio=round(median(one.ratio for one in done), 3),
+        cpu_ratio=round(median(one.floor_cpu / one.worker_cpu for one in done), 3),
         requests_per_sku=max(one.engine.requests_per_sku for one in done),
         worker_peak_mib=max(one.engine.costs["worker"].peak_mib for one in done),
         temporal_peak_mib=max(one.engine.costs["temporal"].peak_mib for one in done),

@@ -143,7 +143,7 @@ class Shop:
                     fits = found is not None and all(found[name] == value for name, value in fields.items())
                     if found is not None and fits and (holds is None or holds(found)):
                         return found
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"wanted {fields} of {sku_id}, got {found}") from None
 

@@ -1,7 +1,6 @@
 """A Seller that limits, is down, or does not know us is left alone; nothing is given up, and all goes on by itself."""
 
 import asyncio
-import itertools
 from datetime import datetime
 
 import pytest
@@ -11,7 +10,7 @@ from sandbox.catalog import numbered_skus
 from tests.catalog.conftest import MakeShop
 from tests.catalog.shop import Shop
 
-PROBE_EVERY = 0.5
+PROBE_EVERY = 1.0
 CAREFUL = Manners(failures_to_open=5, probe_every=PROBE_EVERY, first_pause=0.05, longest_pause=0.5)
 
 
@@ -25,14 +24,14 @@ async def all_listed(shop: Shop, count: int, seconds: float = 45) -> None:
 
 @pytest.mark.parametrize("header", ["absent", "seconds"])
 async def test_a_storm_of_429_fails_nothing(make_shop: MakeShop, header: str) -> None:
-    skus = numbered_skus(30)
+    skus = numbered_skus(24)
     async with make_shop(skus=skus, manners=CAREFUL) as shop:
-        await shop.switch(rateLimit=30, rateLimitRetryAfter=header)
+        await shop.switch(rateLimit=24, rateLimitRetryAfter=header)
         assert (await shop.start_import()).status_code == 202
         (await shop.sandbox.post("/catalog/reindex", json={"count": 8})).raise_for_status()
-        await all_listed(shop, 30)
+        await all_listed(shop, 24)
         report = await shop.import_ended()
-        assert (report["done"], report["failed"]) == (30, 0)
+        assert (report["done"], report["failed"]) == (24, 0)
         traffic = (await shop.sandbox.get("/traffic")).json()
         assert traffic["rateLimited"] > 0
         attempts = {offer["attempts"] for offer in await shop.offers()}
@@ -40,14 +39,19 @@ async def test_a_storm_of_429_fails_nothing(make_shop: MakeShop, header: str) ->
         assert attempts == {0}
 
 
-async def outage_of(shop: Shop) -> tuple[list[float], list[float]]:
-    """When in the last outage requests came, in seconds: until the Seller was known to be down, and the probes."""
+async def outage_of(shop: Shop) -> tuple[int, list[float]]:
+    """How many requests came in the last outage until the Seller was known to be down, and when each probe after it.
+
+    In seconds since the failure that told it, as the Seller saw it.
+    """
     outage = (await shop.sandbox.get("/outages")).json()[-1]
     times = [datetime.fromisoformat(one["at"]).timestamp() for one in outage["requests"]]
-    # What was under way when the breaker opened comes a moment after the failure that opened it.
-    opened = times[CAREFUL.failures_to_open - 1] if len(times) >= CAREFUL.failures_to_open else float("inf")
-    first = [at for at in times if at < opened + PROBE_EVERY * 0.9]
-    return first, times[len(first) :]
+    if len(times) < CAREFUL.failures_to_open:
+        return len(times), []
+    opened = times[CAREFUL.failures_to_open - 1]
+    # What was under way at that moment comes a little later.
+    probes = [at - opened for at in times if at - opened >= PROBE_EVERY * 0.9]
+    return len(times) - len(probes), probes
 
 
 async def test_a_seller_that_is_down_is_probed_now_and_then_and_all_goes_on_by_itself(make_shop: MakeShop) -> None:
@@ -57,7 +61,7 @@ async def test_a_seller_that_is_down_is_probed_now_and_then_and_all_goes_on_by_i
         assert (await shop.start_import()).status_code == 202
         (await shop.sandbox.post("/catalog/reindex", json={"count": 20})).raise_for_status()
         async with asyncio.timeout(40):
-            while len((await outage_of(shop))[1]) < 3:
+            while len((await outage_of(shop))[1]) < 2:
                 await asyncio.sleep(0.05)
         report = await shop.report()
         assert (report["state"], report["done"]) == ("running", 0)
@@ -66,10 +70,11 @@ async def test_a_seller_that_is_down_is_probed_now_and_then_and_all_goes_on_by_i
         await all_listed(shop, 40)
         assert (await shop.import_ended())["failed"] == 0
         first, probes = await outage_of(shop)
-        print(f"down: {len(first)} calls until it was noticed, {len(probes)} probes")  # noqa: T201 - a figure
-        assert all(later - earlier >= PROBE_EVERY * 0.9 for earlier, later in itertools.pairwise(probes))
+        print(f"down: {first} calls until it was noticed, {len(probes)} probes")  # noqa: T201 - a figure
+        # None comes before its time, however long it was on its way.
+        assert [at for number, at in enumerate(probes, start=1) if at < number * PROBE_EVERY * 0.98] == []
         # At most those that were under way at once.
-        assert len(first) <= 25
+        assert first <= 25
 
 
 async def test_a_seller_that_is_down_is_not_taken_for_a_bad_sku_when_nobody_else_asks(make_shop: MakeShop) -> None:

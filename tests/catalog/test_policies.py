@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from marketplace.catalog import OfferStatus
@@ -113,13 +113,14 @@ async def test_a_sku_decided_before_its_workflow_began_to_wait_is_not_waited_for
     assert (await decided(approving, sku_id, include=True)).status == "listed"
     await approving.settled(sku_id)
     policy = SkuPolicy.of(approving.engine.settings)
-    handle: WorkflowHandle[Any, Any] = await approving.engine.client.start_workflow(
+    await approving.engine.client.start_workflow(
         SKU_WORKFLOW,
         SkuInput(seller=approving.account, sku_id=sku_id, policy=policy, status=OfferStatus.PENDING),
         id=approving.workflow(sku_id).id,
         task_queue=catalog_queue(approving.engine.settings.task_queue),
     )
-    assert await handle.result() == "listed"
+    assert await approving.settled(sku_id) == await approving.offer(sku_id)
+    assert not await approving.is_open(sku_id)
 
 
 async def test_a_decision_about_an_unknown_sku_is_404_and_a_wrong_one_422(approving: Shop) -> None:

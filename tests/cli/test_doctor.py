@@ -1,32 +1,19 @@
 """`order-engine doctor`: an engine that is well, and one with each part of it broken in turn."""
 
 import asyncio
-import itertools
-import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from temporalio import workflow
-from temporalio.api.enums.v1 import IndexedValueType, TaskQueueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client, ScheduleActionExecutionStartWorkflow, ScheduleOverlapPolicy
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.schedules import ensure_schedules
-from marketplace.temporal import ensure_search_attributes
-from sandbox.server import SandboxServer
-from tests.cli.terminal import Ran, enter, order_engine, process
-from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine, new_order
-from workflows.catalog_messages import Source
-from workflows.catalog_policies import SKU_ID, catalog_queue, import_workflow_id
-from workflows.policies import ORDER_WORKFLOW, SEARCH_ATTRIBUTES
+from tests.cli.findings import findings, of
+from tests.cli.terminal import enter, order_engine, process
+from tests.support.engine import Engine, new_order
+from workflows.policies import ORDER_WORKFLOW
 
 CLOSED = "127.0.0.1:1"
 OF_TEMPORAL = {
@@ -55,48 +42,6 @@ EVERY = (
 )
 
 
-@pytest.fixture(scope="module")
-async def client() -> AsyncIterator[Client]:
-    """A Temporal server of our own: with namespaces that lack what is needed, and quick to tell of failing tasks."""
-    namespaces = [part for name in ("bare", "wrong") for part in ("--namespace", name)]
-    at_once = ["--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=TEMPORAL,
-        dev_server_extra_args=[*SERVER_FLAGS, *namespaces, *at_once],
-        data_converter=pydantic_data_converter,
-    ) as environment:
-        await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
-        await environment.client.operator_service.add_search_attributes(
-            AddSearchAttributesRequest(
-                namespace="wrong",
-                search_attributes={"NeedsAttention": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD},
-            )
-        )
-        yield environment.client
-
-
-@pytest.fixture(scope="module")
-async def running(
-    client: Client, seller: SandboxServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Engine]:
-    async with Engine(client, seller.url, tmp_path_factory.mktemp("doctor"), catalog=True) as engine:
-        await ensure_schedules(client, engine.settings, engine.sellers)
-        kinds = (TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW, TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY)
-        names = (engine.settings.task_queue, catalog_queue(engine.settings.task_queue))
-        async with asyncio.timeout(30):
-            for queue, kind in itertools.product([TaskQueue(name=name) for name in names], kinds):
-                asked = DescribeTaskQueueRequest(namespace="default", task_queue=queue, task_queue_type=kind)
-                while not (await client.workflow_service.describe_task_queue(asked)).pollers:
-                    await asyncio.sleep(0.02)
-        yield engine
-
-
-@pytest.fixture
-def entered(running: Engine, fresh_seller: SandboxServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
-    enter(monkeypatch, running, tmp_path)
-    return running
-
-
 @pytest.fixture
 def silent() -> Iterator[str]:
     """An address that takes connections and never says anything."""
@@ -106,27 +51,13 @@ def silent() -> Iterator[str]:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 
-def findings(ran: Ran) -> dict[str, tuple[str, str]]:
-    """State and detail of each check."""
-    assert ran.err == ""
-    body = json.loads(ran.out)
-    found = {check["check"]: (check["state"], check["detail"]) for check in body["checks"]}
-    failed = any(state == "problem" for state, _ in found.values())
-    assert (body["ok"], ran.code) == (not failed, int(failed))
-    return found
-
-
-def of(found: dict[str, tuple[str, str]], state: str) -> set[str]:
-    return {check for check, (was, _) in found.items() if was == state}
-
-
-async def test_an_engine_that_is_well_is_told_so(entered: Engine) -> None:
+async def test_an_engine_that_is_well_is_told_so(examined: Engine) -> None:
     found = findings(await order_engine("doctor", "--json"))
     assert of(found, "ok") == set(EVERY) == set(found), found
-    assert entered.settings.task_queue in found["worker"][1]
+    assert examined.settings.task_queue in found["worker"][1]
 
 
-async def test_people_read_a_line_for_each_check_and_no_secrets(entered: Engine) -> None:
+async def test_people_read_a_line_for_each_check_and_no_secrets(examined: Engine) -> None:
     ran = await process("doctor")
     assert (ran.code, ran.err) == (0, "")
     heading, *lines = ran.out.splitlines()
@@ -173,7 +104,7 @@ async def test_people_read_a_line_for_each_check_and_no_secrets(entered: Engine)
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )
 async def test_what_is_broken_is_told_with_what_to_do(
-    entered: Engine,
+    examined: Engine,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     changes: dict[str, str],
@@ -181,7 +112,7 @@ async def test_what_is_broken_is_told_with_what_to_do(
     said: str,
     skipped: set[str],
 ) -> None:
-    enter(monkeypatch, entered, tmp_path, **changes)
+    enter(monkeypatch, examined, tmp_path, **changes)
     ran = await order_engine("doctor", "--json")
     found = findings(ran)
     state, detail = found[check]
@@ -206,28 +137,28 @@ async def test_what_is_broken_is_told_with_what_to_do(
     ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
 )
 async def test_a_sellers_answer_tells_credentials_from_other_troubles(
-    entered: Engine, fault: dict[str, Any], state: str, said: str
+    examined: Engine, fault: dict[str, Any], state: str, said: str
 ) -> None:
-    await entered.fault("read", **fault)
+    await examined.fault("read", **fault)
     found = findings(await order_engine("doctor", "--json"))
     assert (found["Seller acme"][0], said in found["Seller acme"][1]) == (state, True), found
     assert set(EVERY) - {"Seller acme"} == of(found, "ok")
 
 
 async def test_a_public_url_that_is_not_encrypted_is_a_warning(
-    entered: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    examined: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     outside = {"base_url": '"http://acme.invalid"', "ORDER_ENGINE_PUBLIC_URL": "http://orders.example.com"}
-    enter(monkeypatch, entered, tmp_path, **outside)
+    enter(monkeypatch, examined, tmp_path, **outside)
     found = findings(await order_engine("doctor", "--json", "--timeout", "1"))
     assert found["public URL"] == ("warning", "http://orders.example.com is not https: tokens travel in the clear")
 
 
-async def test_orders_in_need_are_counted_and_do_not_fail(entered: Engine) -> None:
+async def test_orders_in_need_are_counted_and_do_not_fail(examined: Engine) -> None:
     posted = new_order()
-    await entered.fault("place", "forbidden", posted)
-    await entered.post(posted, wait=1)
-    await entered.until(posted, needsAttention=True)
+    await examined.fault("place", "forbidden", posted)
+    await examined.post(posted, wait=1)
+    await examined.until(posted, needsAttention=True)
     try:
         ran = await order_engine("doctor")
         [line] = [line for line in ran.out.splitlines() if line.startswith("orders in need")]
@@ -235,61 +166,8 @@ async def test_orders_in_need_are_counted_and_do_not_fail(entered: Engine) -> No
         assert f"warning  1 ({posted['marketplaceOrderId']}): `order-engine orders list --needs-attention`" in line
         assert ran.out.splitlines()[-1] == "15 ok, 1 warning"
     finally:
-        await entered.resume(posted, "abort")
-        await entered.until(posted, needsAttention=False)
-
-
-async def test_a_refresh_that_is_paused_is_a_warning_and_one_that_is_missing_a_problem(entered: Engine) -> None:
-    schedule = entered.client.get_schedule_handle(import_workflow_id("acme", Source.SOLD))
-    try:
-        await schedule.pause()
-        found = findings(await order_engine("doctor", "--json"))
-        assert found["schedules"] == ("warning", "paused: catalog-refresh/acme; unpause in Temporal's UI")
-        await schedule.delete()
-        found = findings(await order_engine("doctor", "--json"))
-        assert found["schedules"] == ("problem", "missing: catalog-refresh/acme; start a worker, it makes them")
-    finally:
-        await ensure_schedules(entered.client, entered.settings, entered.sellers)
-
-
-async def test_a_seller_without_refreshes_needs_no_schedule(
-    entered: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    enter(monkeypatch, entered, tmp_path, refresh_interval='"off"')
-    found = findings(await order_engine("doctor", "--json"))
-    assert found["schedules"] == ("ok", f"journal-retention/{entered.settings.task_queue}")
-
-
-async def test_offers_and_imports_that_failed_are_told_until_they_are_made_good(entered: Engine) -> None:
-    await entered.fault("sku", "error", code="ORD005", skuId="2011")
-    assert (await order_engine("catalog", "import", "acme")).code == 0
-    refresh = entered.client.get_schedule_handle(import_workflow_id("acme", Source.SOLD))
-    await entered.stop_worker()
-    try:
-        assert (await order_engine("catalog", "import", "acme", "--source", "sold", "--no-wait")).code == 0
-        await refresh.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
-        async with asyncio.timeout(15):
-            while not (runs := (await refresh.describe()).info.recent_actions):
-                await asyncio.sleep(0.05)
-        scheduled = runs[-1].action
-        assert isinstance(scheduled, ScheduleActionExecutionStartWorkflow)
-        for workflow_id in (import_workflow_id("acme", Source.SOLD), scheduled.workflow_id):
-            await entered.client.get_workflow_handle(workflow_id).terminate()
-        found = findings(await order_engine("doctor", "--json"))
-    finally:
-        await entered.start_worker()
-    names = f"catalog-refresh/acme (terminated), {scheduled.workflow_id} (terminated)"
-    again = "see Temporal's UI; `order-engine catalog import acme --source sold` starts it again"
-    assert found["failed imports"] == ("warning", f"{names}: {again}")
-    told = "1 of acme: `order-engine catalog list acme --status failed` tells why"
-    assert found["failed offers"] == ("warning", told)
-
-    for source in ("sold", "failed"):
-        assert (await order_engine("catalog", "import", "acme", "--source", source)).code == 0
-    await refresh.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
-    async with asyncio.timeout(30):
-        while "warning" in {found["failed imports"][0], found["failed offers"][0]}:
-            found = findings(await order_engine("doctor", "--json"))
+        await examined.resume(posted, "abort")
+        await examined.until(posted, needsAttention=False)
 
 
 @workflow.defn(name=ORDER_WORKFLOW, sandboxed=False)
@@ -299,12 +177,12 @@ class BrokenOrder:
         raise RuntimeError("a bug")
 
 
-async def test_orders_that_a_bug_holds_up_are_a_problem(entered: Engine) -> None:
-    queue = f"{entered.settings.task_queue}-broken"
+async def test_orders_that_a_bug_holds_up_are_a_problem(examined: Engine) -> None:
+    queue = f"{examined.settings.task_queue}-broken"
     async with Worker(
-        entered.client, task_queue=queue, workflows=[BrokenOrder], workflow_runner=UnsandboxedWorkflowRunner()
+        examined.client, task_queue=queue, workflows=[BrokenOrder], workflow_runner=UnsandboxedWorkflowRunner()
     ):
-        handle = await entered.client.start_workflow(ORDER_WORKFLOW, id="order/acme/broken", task_queue=queue)
+        handle = await examined.client.start_workflow(ORDER_WORKFLOW, id="order/acme/broken", task_queue=queue)
         try:
             found = {"failing orders": ("ok", "")}
             async with asyncio.timeout(30):
@@ -317,11 +195,11 @@ async def test_orders_that_a_bug_holds_up_are_a_problem(entered: Engine) -> None
 
 
 async def test_nothing_hangs_on_those_who_say_nothing(
-    entered: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, silent: str
+    examined: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, silent: str
 ) -> None:
     enter(
         monkeypatch,
-        entered,
+        examined,
         tmp_path,
         TEMPORAL_ADDRESS=silent,
         ORDER_ENGINE_DATABASE_URL=f"postgresql://me:secret-word@{silent}/orders",
