@@ -124,6 +124,8 @@ async def test_a_workflow_that_never_comes_to_rest_starts_anew_and_loses_nothing
                 await shop.until(sku_id, price=5000 + number, status="pending")
             run = await shop.workflow(sku_id).describe()
             assert run.run_id != first
+            # One chain of runs: none of them has ended on the way.
+            assert run.raw_description.workflow_execution_info.first_run_id == first
             assert run.history_length < 45
             # It still waits for the decision, and takes it.
             state: SkuState = await shop.workflow(sku_id).execute_update(

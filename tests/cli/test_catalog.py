@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shlex
 import signal
 from collections.abc import AsyncIterator
@@ -225,10 +226,7 @@ async def test_logs_are_a_table_by_day_and_status_and_json_is_the_apis_answer(en
     assert failed.split("Catalog change")[1].split()[:2] == ["error", "E3"]
     troubles = (await order_engine("catalog", "logs", "acme", "--status", "alert,error")).out.splitlines()[1:]
     assert {line.split()[2] for line in troubles} >= {INACTIVE, BROKEN}
-    assert {line.split("Catalog change")[1].split()[0] for line in troubles if "Catalog change" in line} == {
-        "warning",
-        "error",
-    }
+    assert all(re.search("  (warning|error)  ", line) for line in troubles), troubles
     assert (await order_engine("catalog", "logs", "acme", "--date", "2020-02-29")).out == "Nothing was exchanged.\n"
 
     page = await order_engine("catalog", "logs", "acme", "--limit", "1", "--status", "error,warning")

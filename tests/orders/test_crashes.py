@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import EventType
 from tests.conftest import MakeEngine
 from tests.support.engine import Engine, new_order
 from tests.support.processes import EngineProcess
+from worker import STRICT
 
 Json = dict[str, Any]
 
@@ -241,7 +242,7 @@ async def test_a_worker_told_to_stop_finishes_its_seller_call_first(make_engine:
 async def test_an_order_replayed_at_every_step_stays_the_same(make_engine: MakeEngine) -> None:
     """Without a cache each workflow task runs the whole history again: whatever is not deterministic fails it."""
     async with make_engine(run_worker=False, return_window="100ms") as engine:
-        await engine.start_worker(max_cached_workflows=0)
+        await engine.start_worker(max_cached_workflows=0, runner=STRICT)
         await engine.switch(cancelLate="refuse", cancelWindowSeconds=0)
         order = await engine.placed()
         await engine.fault("dispatch", "answer-lost", order)

@@ -24,7 +24,6 @@ async def test_a_living_catalog_changes_and_notifies_until_it_is_switched_off(
         livingRate=0.001,
         livingDataPercent=30,
         livingActivePercent=20,
-        livingExcept=["2001", "2009"],
     )
     await caller.set(livingRate=400)
 
@@ -46,8 +45,21 @@ async def test_a_living_catalog_changes_and_notifies_until_it_is_switched_off(
     after = {sku["id"]: sku for sku in await caller.control("GET", "skus")}
     changed = {sku_id for sku_id in after if after[sku_id] != before[sku_id]}
     assert changed
-    assert not changed & {"2001", "2009"}
     assert changed <= {request.json["IdSku"] for request in marketplace.requests}
+
+
+async def test_a_living_catalog_leaves_alone_what_it_is_told_to(caller: Caller, marketplace: ScriptedServer) -> None:
+    marketplace.always = answer(202)
+    still = [sku["id"] for sku in await caller.control("GET", "skus") if sku["id"] != "2001"]
+    await caller.set(
+        notificationEndpoint=f"{marketplace.url}/x", livingCatalog=True, livingRate=1000, livingExcept=still
+    )
+
+    async def changed_often() -> bool:
+        return len(marketplace.requests) >= 5
+
+    await eventually(changed_often, 20)
+    assert {request.json["IdSku"] for request in marketplace.requests} == {"2001"}
 
 
 async def test_a_slow_living_catalog_stops_at_once_with_its_server() -> None:
