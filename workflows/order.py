@@ -298,13 +298,14 @@ class OrderWorkflow(OrderConversation):
         """Wait while `here` is the step to be in; True when the time ran out first."""
         left = max((until or workflow.now()) - workflow.now(), timedelta(0))
         self._show(until if shown else None)
+        ran_out = False
         try:
             await workflow.wait_condition(lambda: self._next_step() != here, timeout=left, timeout_summary=summary)
         except TimeoutError:
-            return True
-        finally:
-            self._show()
-        return False
+            ran_out = True
+        # Not in a finally: a run that is dropped from the worker's cache ends here too, and may show nothing any more.
+        self._show()
+        return ran_out
 
     async def _look(self) -> FoundOrder | None:
         """Read the order at the Seller; None when it does not answer, since the next look comes anyway."""

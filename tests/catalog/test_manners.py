@@ -26,7 +26,7 @@ async def all_listed(shop: Shop, count: int, seconds: float = 45) -> None:
 async def test_a_storm_of_429_fails_nothing(make_shop: MakeShop, header: str) -> None:
     skus = numbered_skus(24)
     async with make_shop(skus=skus, manners=CAREFUL) as shop:
-        await shop.switch(rateLimit=24, rateLimitRetryAfter=header)
+        await shop.switch(rateLimit=10, rateLimitRetryAfter=header)
         assert (await shop.start_import()).status_code == 202
         (await shop.sandbox.post("/catalog/reindex", json={"count": 8})).raise_for_status()
         await all_listed(shop, 24)
