@@ -109,7 +109,7 @@ def outcome(state: OrderState) -> dict[str, Any]:
     return state.model_dump(exclude={"version", "history", "delivered_at"})
 
 
-@some(300)
+@some(150)
 @given(two_ways())
 def test_the_same_reports_end_alike_in_every_order_and_number(ways: tuple[list[Event], list[Event]]) -> None:
     # One order for both: its id is new each time.
@@ -289,4 +289,4 @@ class OrderLife(RuleBasedStateMachine):
 
 
 def test_whatever_happens_an_order_never_goes_back_and_loses_nothing() -> None:
-    run_state_machine_as_test(OrderLife, settings=some(150, stateful_step_count=30))
+    run_state_machine_as_test(OrderLife, settings=some(60, stateful_step_count=30))
