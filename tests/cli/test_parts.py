@@ -94,6 +94,7 @@ def test_a_missing_temporal_server_is_named_with_the_cure(tmp_path: Path) -> Non
     python.symlink_to(Path(sys.executable).resolve())
     env = environment(tmp_path, PATH=str(tmp_path), PYTHONPATH=f"{sysconfig.get_path('purelib')}:{ROOT}")
     command = [str(python), "-P", "-m", "cli.main", "temporal"]
+    command += [f"--port={free_port()}", f"--ui-port={free_port()}"]
     ran = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert ran.stderr.startswith("order-engine: the Temporal development server is not installed: run `make install`")
