@@ -65,7 +65,7 @@ def build_worker(
         client,
         task_queue=settings.task_queue,
         workflows=[OrderWorkflow],
-        activities=[*SellerActivities(pool.get, endpoint).all, *OrderActivities(stores.orders, stores.journal).all],
+        activities=[*SellerActivities(pool.get, pool.catalog, endpoint).all, *OrderActivities(stores.orders).all],
         workflow_runner=runner,
         max_cached_workflows=max_cached_workflows,
         graceful_shutdown_timeout=GRACE,
@@ -79,7 +79,7 @@ def build_catalog_worker(
 ) -> Worker:
     """Put together the worker of the catalog, on a task queue of its own: a re-index must not stand before an order."""
     shops = {name: build_shop(config, pool) for name, config in sellers.items()}
-    catalog = CatalogActivities(shops, stores.offers, stores.journal)
+    catalog = CatalogActivities(shops, stores.offers)
     retention = RetentionActivities(stores.journal, settings.log_retention)
     return Worker(
         client,

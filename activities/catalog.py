@@ -7,15 +7,16 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.away import pause_of
 from activities.catalog_page import PageReader, SellerAway
 from activities.heartbeat import heartbeats
-from activities.sku_reader import Shop, pause_of, problem_of
+from activities.sku_reader import Shop, problem_of
 from marketplace import readings
 from marketplace.catalog import ChangeNotice, Offer, OfferStatus
 from marketplace.catalog_log import entries
 from marketplace.errors import SellerError
 from marketplace.readings import Failure, Reading
-from marketplace.store.base import Journal, OfferStore
+from marketplace.store.base import OfferStore
 from workflows.catalog_messages import (
     CountCall,
     Counted,
@@ -50,10 +51,9 @@ _NOTICES = {Source.ASSORTMENT: _EVERYTHING, Source.SOLD: _TERMS, Source.FAILED: 
 class CatalogActivities:
     """Read Sellers' catalogs into the offer store, and tell the journal. `shops` by account name."""
 
-    def __init__(self, shops: Mapping[str, Shop], offers: OfferStore, journal: Journal) -> None:
+    def __init__(self, shops: Mapping[str, Shop], offers: OfferStore) -> None:
         self._shops = shops
         self._offers = offers
-        self._journal = journal
 
     @property
     def all(self) -> list[Callable[..., Awaitable[Any]]]:
@@ -113,7 +113,7 @@ class CatalogActivities:
             sku_ids, next_cursor, known = await self._page_of(call)
             saved = {sku_id for sku_id, offer in known.items() if _read_since(offer, call.started_at)}
             missing = [sku_id for sku_id in sku_ids if sku_id not in saved]
-            reader = PageReader(self._shop(call.seller), self._offers, self._journal, _NOTICES[call.source])
+            reader = PageReader(self._shop(call.seller), self._offers, _NOTICES[call.source])
             try:
                 await reader.read(missing, known)
             except SellerAway as away:
@@ -166,14 +166,13 @@ class CatalogActivities:
     async def _change(
         self, seller: str, sku_id: str, how: Callable[[Offer | None], Offer], notice: ChangeNotice | None = None
     ) -> Offer:
-        before: list[Offer | None] = []
-
-        def change(_: str, known: Offer | None) -> Offer:
-            before[:] = [known]
-            return how(known)
-
-        [offer] = await self._offers.change(seller, [sku_id], change)
-        await self._journal.append(entries(before[0], offer, datetime.now(UTC), notice))
+        now = datetime.now(UTC)
+        [offer] = await self._offers.change(
+            seller,
+            [sku_id],
+            lambda _, known: how(known),
+            lambda before, after: entries(before, after, now, notice),
+        )
         return offer
 
     async def _failed(self, shop: Shop, call: SyncCall, error: SellerError) -> SyncResult:

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from activities.sku_reader import Shop, pause_of, problem_of
+from activities.away import pause_of
+from activities.sku_reader import Shop, problem_of
 from marketplace.catalog import ChangeNotice, Offer, OfferStatus
 from marketplace.catalog_log import entries
 from marketplace.errors import SellerError, Verdict
 from marketplace.readings import Failure, Reading
-from marketplace.store.base import Journal, OfferStore
+from marketplace.store.base import OfferStore
 from workflows.catalog_messages import FailedSku
 
 READERS = 32
@@ -36,10 +37,9 @@ class SellerAway(Exception):  # noqa: N818 - it names what is the matter
 class PageReader:
     """Reads some SKUs of a shop and saves what they are."""
 
-    def __init__(self, shop: Shop, offers: OfferStore, journal: Journal, notice: ChangeNotice) -> None:
+    def __init__(self, shop: Shop, offers: OfferStore, notice: ChangeNotice) -> None:
         self._shop = shop
         self._offers = offers
-        self._journal = journal
         self._notice = notice
         self._places = asyncio.Semaphore(AT_RISK)
         self._unsaved: list[Reading | Failure] = []
@@ -111,15 +111,13 @@ class PageReader:
         outcomes, self._unsaved = {one.id: one for one in self._unsaved}, []
         if not outcomes:
             return
-        before: dict[str, Offer | None] = {}
-
-        def change(sku_id: str, known: Offer | None) -> Offer:
-            before[sku_id] = known
-            return self._shop.after(known, outcomes[sku_id])
-
-        changed = await self._offers.change(self._shop.seller, outcomes, change)
         now = datetime.now(UTC)
-        await self._journal.append([one for offer in changed for one in entries(before[offer.id], offer, now)])
+        changed = await self._offers.change(
+            self._shop.seller,
+            outcomes,
+            lambda sku_id, known: self._shop.after(known, outcomes[sku_id]),
+            lambda before, after: entries(before, after, now),
+        )
         for outcome in outcomes.values():
             self._places.release()
             if isinstance(outcome, Failure):

@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from marketplace.order_log import order_entries
-from marketplace.store.base import Journal, OrderIdTaken, OrderRecord, OrderStore
+from marketplace.store.base import OrderIdTaken, OrderRecord, OrderStore
 from workflows.messages import SaveCall
 from workflows.policies import ORDER_ID_TAKEN, SAVE_ORDER
 
@@ -16,11 +16,10 @@ _REMEMBERED = 10_000
 
 
 class OrderActivities:
-    """Write order records to a store, and what is new in their history to the journal."""
+    """Write order records to a store, and with each what is new in its history to the journal."""
 
-    def __init__(self, store: OrderStore, journal: Journal) -> None:
+    def __init__(self, store: OrderStore) -> None:
         self._store = store
-        self._journal = journal
         # Lines of an order's history that are in the journal, so that only new ones are written. Forgotten ones are
         # written again, which changes nothing.
         self._told: OrderedDict[str, int] = OrderedDict()
@@ -42,15 +41,11 @@ class OrderActivities:
             created_at=call.created_at,
             updated_at=call.updated_at,
         )
+        key = f"{call.order.seller}/{call.order.marketplace_order_id}"
         try:
-            await self._store.save(record)
+            await self._store.save(record, order_entries(call.order, self._told.get(key, 0)))
         except OrderIdTaken as error:
             raise ApplicationError(str(error), type=ORDER_ID_TAKEN, non_retryable=True) from None
-        await self._tell(call)
-
-    async def _tell(self, call: SaveCall) -> None:
-        key = f"{call.order.seller}/{call.order.marketplace_order_id}"
-        await self._journal.append(order_entries(call.order, self._told.get(key, 0)))
         self._told[key] = max(len(call.order.history), self._told.get(key, 0))
         self._told.move_to_end(key)
         if len(self._told) > _REMEMBERED:

@@ -13,6 +13,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.away import AWAY_PAUSE, away_for
 from activities.heartbeat import heartbeats
 from marketplace.checkout import find_problem, with_promises
 from marketplace.errors import (
@@ -28,7 +29,16 @@ from marketplace.errors import (
     Verdict,
 )
 from marketplace.orders import CartItem, SellerOrderPhase
-from marketplace.seller.base import CancelState, Cart, OrderRef, Placement, PlacementRequest, Seller, SellerOrder
+from marketplace.seller.base import (
+    CancelState,
+    Cart,
+    OrderRef,
+    Placement,
+    PlacementRequest,
+    Seller,
+    SellerCatalog,
+    SellerOrder,
+)
 from marketplace.telemetry import get_logger
 from workflows.messages import (
     CancelResult,
@@ -59,13 +69,17 @@ Endpoint = Callable[[str, str], str]
 
 
 class SellerActivities:
-    """Ask the Sellers. `seller_of` finds the client of an account, `endpoint` mints callback addresses.
+    """Ask the Sellers. `seller_of` finds the client of an account, `catalog_of` its catalog, `endpoint` mints callback
+    addresses.
 
     Addresses are minted here and not in the workflow, so that no token is ever part of an order's history.
     """
 
-    def __init__(self, seller_of: Callable[[str], Seller], endpoint: Endpoint) -> None:
+    def __init__(
+        self, seller_of: Callable[[str], Seller], catalog_of: Callable[[str], SellerCatalog], endpoint: Endpoint
+    ) -> None:
         self._seller_of = seller_of
+        self._catalog_of = catalog_of
         self._endpoint = endpoint
 
     @property
@@ -76,7 +90,7 @@ class SellerActivities:
     @activity.defn(name=CHECK_CART.name)
     async def check_cart(self, call: CartCheck) -> CheckedCart:
         """Simulate the order's cart and compare; the answer is small, whatever the Seller's is."""
-        async with _asking():
+        async with self._asking(call.seller):
             cart = Cart(
                 items=[CartItem(id=item.id, quantity=item.quantity) for item in call.items],
                 postal_code=call.postal_code,
@@ -97,7 +111,7 @@ class SellerActivities:
             marketplace_services_endpoint=self._endpoint(order.seller, order.marketplace_order_id),
             prices_may_diverge=call.prices_may_diverge,
         )
-        async with _asking():
+        async with self._asking(order.seller):
             seller = self._seller_of(order.seller)
             try:
                 placement = await seller.place(request)
@@ -109,7 +123,7 @@ class SellerActivities:
     @activity.defn(name=AUTHORIZE_DISPATCH.name)
     async def authorize_dispatch(self, call: SellerOrderCall) -> Done:
         """Authorize dispatch; a refusal because it is authorized already is a success."""
-        async with _asking():
+        async with self._asking(call.seller):
             seller, ref = self._seller_of(call.seller), _ref(call)
             try:
                 return Done(receipt=(await seller.authorize_dispatch(ref)).receipt)
@@ -127,7 +141,7 @@ class SellerActivities:
     @activity.defn(name=CANCEL_ORDER.name)
     async def cancel_order(self, call: SellerOrderCall) -> CancelResult:
         """Ask to cancel; a refusal because it is canceled already is a success."""
-        async with _asking():
+        async with self._asking(call.seller):
             seller, ref = self._seller_of(call.seller), _ref(call)
             try:
                 answer = await seller.cancel(ref, call.reason, requested_by_user=call.requested_by_user)
@@ -143,9 +157,53 @@ class SellerActivities:
     @activity.defn(name=READ_ORDER.name)
     async def read_order(self, call: SellerOrderCall) -> FoundOrder:
         """Read the order as the Seller has it now."""
-        async with _asking():
+        async with self._asking(call.seller):
             found = await _read(self._seller_of(call.seller), _ref(call), call.value)
         return FoundOrder(order_id=found.order_id, phase=found.phase, status=found.status)
+
+    @asynccontextmanager
+    async def _asking(self, account: str) -> AsyncIterator[None]:
+        """Heartbeat while the Seller is asked, and turn its errors into what Temporal understands."""
+        async with heartbeats():
+            try:
+                yield
+            except UnknownSeller as error:
+                failure = SellerFailure(verdict=Verdict.MISCONFIGURED, message=str(error))
+            except SellerError as error:
+                failure = await self._weighed(account, error.failure)
+            else:
+                return
+        call = activity.info()
+        _log.warning(
+            "the Seller's answer was no success",
+            call=call.activity_type,
+            workflow_id=call.workflow_id,
+            attempt=call.attempt,
+            verdict=failure.verdict,
+            failure=str(failure),
+        )
+        raise ApplicationError(
+            str(failure),
+            failure,
+            type=SELLER_FAILURE,
+            non_retryable=failure.wait_out or not (failure.verdict.may_pass or _of_the_edge(failure)),
+            next_retry_delay=timedelta(seconds=failure.retry_after) if failure.retry_after else None,
+            # Expected, and logged above in one line: without this the SDK logs it again with a traceback.
+            category=ApplicationErrorCategory.BENIGN,
+        )
+
+    async def _weighed(self, account: str, failure: SellerFailure) -> SellerFailure:
+        """Say of a failure whether it is worth a try. A Seller that is away is waited for, and no order given up."""
+        call = activity.info()
+        last = call.retry_policy is not None and call.attempt >= call.retry_policy.maximum_attempts > 0
+        pause = None
+        if failure.paused:
+            pause = failure.retry_after
+        elif last and failure.verdict is Verdict.RATE_LIMITED:
+            pause = failure.retry_after or AWAY_PAUSE
+        elif last and failure.verdict.may_pass and not failure.wait_out:
+            pause = await away_for(self._catalog_of(account))
+        return failure if pause is None else failure.model_copy(update={"wait_out": True, "retry_after": pause})
 
 
 def _ref(call: SellerOrderCall) -> OrderRef:
@@ -194,39 +252,10 @@ def _as_canceled(error: SellerError) -> SellerRefused:
 
 
 def _again_later(error: SellerError, why: str) -> SellerError:
-    update = {"verdict": Verdict.RETRY, "message": why, "retry_after": 600.0}
+    update = {"verdict": Verdict.RETRY, "message": why, "retry_after": 600.0, "wait_out": True}
     return SellerError(error.failure.model_copy(update=update))
 
 
 def _of_the_edge(failure: SellerFailure) -> bool:
     """Whether a 404 is a page of VTEX's edge, which comes and goes: the Seller's own one has a code (contract 0)."""
     return failure.cause is Cause.NOT_FOUND and failure.code is None
-
-
-@asynccontextmanager
-async def _asking() -> AsyncIterator[None]:
-    """Heartbeat while the Seller is asked, and turn its errors into what Temporal understands."""
-    try:
-        async with heartbeats():
-            yield
-    except (SellerError, UnknownSeller) as error:
-        unknown = SellerFailure(verdict=Verdict.MISCONFIGURED, message=str(error))
-        failure = error.failure if isinstance(error, SellerError) else unknown
-        call = activity.info()
-        _log.warning(
-            "the Seller's answer was no success",
-            call=call.activity_type,
-            workflow_id=call.workflow_id,
-            attempt=call.attempt,
-            verdict=failure.verdict,
-            failure=str(failure),
-        )
-        raise ApplicationError(
-            str(failure),
-            failure,
-            type=SELLER_FAILURE,
-            non_retryable=not (failure.verdict.may_pass or _of_the_edge(failure)),
-            next_retry_delay=timedelta(seconds=failure.retry_after) if failure.retry_after else None,
-            # Expected, and logged above in one line: without this the SDK logs it again with a traceback.
-            category=ApplicationErrorCategory.BENIGN,
-        ) from None

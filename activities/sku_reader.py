@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from activities.away import away_for
 from marketplace import readings
 from marketplace.assortment import InclusionPolicy, policy_of
 from marketplace.catalog import ChangeNotice, Offer, Problem, ProblemCode, blocks_of, with_product
@@ -15,11 +16,6 @@ _CODES = {
     Verdict.MISCONFIGURED: ProblemCode.SELLER_CREDENTIALS,
     Verdict.REFUSED: ProblemCode.SELLER_REFUSED,
 }
-
-KEYS_PAUSE = 60.0
-"""Seconds after which wrong keys are tried again: somebody may have mended them, and hammering locks accounts."""
-AWAY_PAUSE = 5.0
-"""Seconds after which a Seller that answers nothing is asked again, unless it is known already to be down."""
 
 
 class Shop:
@@ -54,16 +50,8 @@ class Shop:
         return reading.model_copy(update={"terms": await self.catalog.read_terms(sku_id)})
 
     async def away_for(self) -> float | None:
-        """Ask the Seller something else: seconds to wait when it does not answer, None when it does.
-
-        It tells a SKU that cannot be read from a Seller that is down, also where nobody else asks it anything.
-        """
-        try:
-            await self.catalog.list_sku_ids(1, 1)
-        except SellerError as error:
-            if error.failure.verdict.may_pass:
-                return pause_of(error) or AWAY_PAUSE
-        return None
+        """Seconds to wait when the Seller answers nothing else either, None when it does."""
+        return await away_for(self.catalog)
 
     def after(self, known: Offer | None, outcome: Reading | Failure) -> Offer:
         """The offer after a reading or failed tries."""
@@ -83,16 +71,6 @@ def problem_of(error: SellerError) -> Problem:
     if error.failure.cause is Cause.NONSENSE:
         code = ProblemCode.SELLER_NONSENSE
     return Problem(code=code, message=str(error.failure) or "no answer")
-
-
-def pause_of(error: SellerError) -> float | None:
-    """Seconds to wait after an error that says nothing about the SKU; None when it counts as a failed try."""
-    failure = error.failure
-    if failure.verdict in {Verdict.CREDENTIALS, Verdict.MISCONFIGURED}:
-        return KEYS_PAUSE
-    if failure.paused or failure.verdict is Verdict.RATE_LIMITED:
-        return failure.retry_after or 1.0
-    return None
 
 
 def build_shop(config: SellerConfig, pool: SellerPool) -> Shop:

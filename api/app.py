@@ -68,7 +68,7 @@ def create_app(
     )
     app.state.services = Services(
         desk=OrderDesk(client, stores.orders, settings, sellers),
-        catalog=CatalogDesk(client, stores.offers, stores.journal, settings, sellers),
+        catalog=CatalogDesk(client, stores.offers, settings, sellers),
         journal=stores.journal,
         sellers=sellers,
         pool=pool,

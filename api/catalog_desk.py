@@ -28,7 +28,7 @@ from marketplace.errors import EngineError
 from marketplace.orders import Model
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import Settings
-from marketplace.store.base import Journal, OfferPage, OfferStore
+from marketplace.store.base import OfferPage, OfferStore
 from workflows.catalog_import import MEMO
 from workflows.catalog_messages import (
     READ_ANEW,
@@ -94,13 +94,11 @@ class CatalogDesk:
         self,
         client: Client,
         offers: OfferStore,
-        journal: Journal,
         settings: Settings,
         sellers: Mapping[str, SellerConfig],
     ) -> None:
         self._client = client
         self._offers = offers
-        self._journal = journal
         self._settings = settings
         self._sellers = sellers
         self._policy = SkuPolicy.of(settings)
@@ -159,15 +157,14 @@ class CatalogDesk:
 
         The decision is in the catalog when this returns; a SKU that is included is read anew by then or soon after.
         """
-        before = await self.find(seller, sku_id)
-
-        def change(_: str, known: Offer | None) -> Offer:
-            nonlocal before
-            before = known or before
-            return readings.decide(before, include=include)
-
-        [offer] = await self._offers.change(seller, [sku_id], change)
-        await self._journal.append(entries(before, offer, datetime.now(UTC)))
+        found = await self.find(seller, sku_id)
+        now = datetime.now(UTC)
+        [offer] = await self._offers.change(
+            seller,
+            [sku_id],
+            lambda _, known: readings.decide(known or found, include=include),
+            lambda before, after: entries(before, after, now),
+        )
         await self.take_notice(seller, sku_id, READ_ANEW)
         return offer
 

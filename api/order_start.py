@@ -41,6 +41,7 @@ def order_start(request: OrderRequest, seller: SellerConfig, settings: Settings)
         price_tolerance=seller.price_tolerance,
         seller_attempts=settings.seller_attempts,
         seller_backoff=settings.seller_backoff,
+        seller_patience=settings.seller_patience,
         cancel_check=settings.cancel_check,
     )
     order = OrderInput(request=request, policy=policy, submission_id=uuid4().hex)

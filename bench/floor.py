@@ -85,8 +85,9 @@ class Floor:
         ids, self._unsaved = self._unsaved, []
         if not ids:
             return
-        await self._stores.offers.change(round_name(0), ids, lambda sku_id, _: self._offers[sku_id])
-        await self._stores.journal.append([one for sku_id in ids for one in self._entries[sku_id]])
+        await self._stores.offers.change(
+            round_name(0), ids, lambda sku_id, _: self._offers[sku_id], lambda _, offer: self._entries[offer.id]
+        )
         self.done += len(ids)
 
 

@@ -67,6 +67,8 @@ class SellerFailure(BaseModel):
     """Seconds the Seller asked to wait."""
     paused: bool = False
     """Nothing was sent: the engine holds back, so this is no attempt. `retry_after` is set."""
+    wait_out: bool = False
+    """It tells nothing about this call: the Seller is away, or has left it to one of its people. It uses up no try."""
     operation_id: str | None = None
     """VTEX's id of the failed operation, for its support."""
 

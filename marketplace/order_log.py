@@ -26,6 +26,7 @@ _BEGINNINGS: dict[str, _Kind] = {
     "needs attention: ": _REFUSED,
     "canceled at the Seller": _DONE,
     "the Seller is deciding": _UNDECIDED,
+    "the Seller is waited for": _UNDECIDED,
     "the Seller refuses to cancel": _REFUSED,
     "the Seller does not have the order": _DONE,
     "the Seller goes on with the order": _ASTONISHING,

@@ -168,6 +168,8 @@ class Settings(BaseSettings):
     """Tries of one Seller call before the order is parked."""
     seller_backoff: Annotated[Period, AfterValidator(_between("1ms", "60s"))] = timedelta(seconds=1)
     """Pause after the first failed try; it doubles, up to 60 seconds."""
+    seller_patience: Annotated[Period, AfterValidator(_between("0s", "30d"))] = timedelta(hours=24)
+    """How long an order waits for a Seller that is away before it is parked; that uses up no tries."""
     cancel_check: Annotated[Period, AfterValidator(_between("1ms", "30d"))] = timedelta(hours=1)
     """How often an undecided cancellation is read at the Seller."""
     notice_debounce: Annotated[Period, AfterValidator(_between("0s", "60s"))] = timedelta(seconds=1)

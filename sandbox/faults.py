@@ -1,5 +1,6 @@
 """Faults to order: what the network and VTEX's edge do to a call, queued and consumed in order."""
 
+import random
 from collections.abc import Collection
 from enum import StrEnum
 from http import HTTPStatus
@@ -54,6 +55,8 @@ class Fault(Model):
     route: Annotated[RouteName | Literal["any"], BeforeValidator(_one_word)] = "any"
     kind: FaultKind
     times: Annotated[int, Field(ge=1, le=100_000)] = 1
+    percent: Annotated[float, Field(gt=0, le=100)] = 100.0
+    """How likely each of these calls is hit; one that is spared uses up nothing."""
     marketplace_order_id: str | None = None
     sku_id: str | None = None
     """Hits SKU reads, reads of its product, and simulations that name it."""
@@ -92,6 +95,7 @@ class FaultQueue:
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
+        self._dice = random.Random(0)  # noqa: S311 - no secret, and the same in every run
 
     def add(self, fault: Fault) -> None:
         self._faults.append(fault.model_copy())
@@ -110,6 +114,8 @@ class FaultQueue:
             if fault.marketplace_order_id not in {None, marketplace_order_id}:
                 continue
             if fault.sku_id is not None and fault.sku_id not in sku_ids:
+                continue
+            if self._dice.random() * 100 >= fault.percent:
                 continue
             fault.times -= 1
             if fault.times == 0:

@@ -37,6 +37,8 @@ class OrderPolicy(Model):
     """Tries of one Seller call before the order is parked."""
     seller_backoff: timedelta = timedelta(seconds=1)
     """Pause after the first failed try; it doubles up to a minute."""
+    seller_patience: timedelta = timedelta(hours=24)
+    """How long one call waits for a Seller that is away before the order is parked."""
     cancel_check: timedelta = timedelta(hours=1)
     """How often the Seller is asked about a cancellation that it has not decided."""
 

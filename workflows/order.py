@@ -40,12 +40,14 @@ from workflows.order_events import (
 )
 from workflows.order_state import to_order
 from workflows.parking import failure_of, parking_reason, refusal_reason
+from workflows.pauses import growing_pause
 from workflows.policies import (
     AUTHORIZE_DISPATCH,
     CANCEL_ORDER,
     CHECK_CART,
     FULFILLMENT_CHECK,
     HEARTBEAT_TIMEOUT,
+    LONGEST_WAIT,
     LOOK_RETRY,
     ORDER_WORKFLOW,
     PLACE_ORDER,
@@ -261,7 +263,11 @@ class OrderWorkflow(OrderConversation):
         *,
         settled_by: Callable[[SellerFailure], bool],
     ) -> Result:
-        """Ask the Seller, again by policy, then park; raise SellerSaidNo when a failure is this step's result."""
+        """Ask the Seller, again by policy, then park; raise SellerSaidNo when a failure is this step's result.
+
+        A Seller that is away is waited for, as long as the policy is patient.
+        """
+        began, waits = workflow.now(), 0
         while True:
             try:
                 answer: Result = await workflow.execute_activity(
@@ -281,7 +287,20 @@ class OrderWorkflow(OrderConversation):
                 return answer
             if settled_by(failure):
                 raise SellerSaidNo(failure)
-            await self._park(Parked(step=step, reason=parking_reason(step, failure)), here)
+            if failure.wait_out and workflow.now() - began < self._policy.seller_patience:
+                await self._wait_out(failure, waits, here)
+                waits += 1
+            else:
+                await self._park(Parked(step=step, reason=parking_reason(step, failure)), here)
+                began, waits = workflow.now(), 0
+
+    async def _wait_out(self, failure: SellerFailure, waits: int, here: StepMethod) -> None:
+        """Look again later. Returns when it is time, raises Overtaken when another step is next."""
+        if not waits:
+            self._apply(Noted(detail=f"the Seller is waited for: {failure}"))
+        until = workflow.now() + growing_pause(failure.retry_after or 1.0, waits, LONGEST_WAIT)
+        if not await self._nothing_until(until, here, "Seller away"):
+            raise Overtaken
 
     async def _park(self, parked: Parked, here: StepMethod) -> None:
         """Stop trying until an operator says so. Returns on retry, raises Overtaken when another step is next."""

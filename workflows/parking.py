@@ -1,11 +1,12 @@
 """From a failed Seller call to the words in which an order is rejected or parked."""
 
+from temporalio import exceptions
 from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 
 from marketplace.errors import Cause, SellerFailure, Verdict
 from marketplace.orders import Reason, ReasonCode
 from workflows.order_events import Step
-from workflows.policies import SELLER_FAILURE
+from workflows.policies import NO_ANSWER_WAIT, SELLER_FAILURE
 
 _REFUSALS = {
     Cause.PRICE_DIVERGENCE: ReasonCode.PRICE_DIVERGENCE,
@@ -26,6 +27,9 @@ def failure_of(error: FailureError) -> SellerFailure:
     A call that ended without facts (worker lost, time-out) may have worked: its outcome is unknown.
     """
     cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, exceptions.TimeoutError):
+        text = f"no answer to the call: {cause}"
+        return SellerFailure(verdict=Verdict.UNKNOWN_OUTCOME, message=text, retry_after=NO_ANSWER_WAIT, wait_out=True)
     if isinstance(cause, ApplicationError) and cause.type == SELLER_FAILURE and cause.details:
         return SellerFailure.model_validate(cause.details[0])
     return SellerFailure(verdict=Verdict.UNKNOWN_OUTCOME, message=f"no answer to the call: {cause or error}")

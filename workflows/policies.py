@@ -76,8 +76,13 @@ CANCEL_ORDER: SellerActivity[SellerOrderCall, CancelResult] = SellerActivity("ca
 READ_ORDER: SellerActivity[SellerOrderCall, FoundOrder] = SellerActivity("read_order", FoundOrder)
 SAVE_ORDER = "save_order"
 
-# The client's own timeouts end a call within 20 s; the rest is for what follows it (a read that recovers the order id).
-SELLER_CALL_TIMEOUT = timedelta(seconds=45)
+# The client's own timeouts end a call within 20 s; the rest is for what follows it: a read that recovers the order id,
+# and after the last try a look whether the Seller answers at all.
+SELLER_CALL_TIMEOUT = timedelta(seconds=65)
+LONGEST_WAIT = timedelta(minutes=5)
+"""Between two looks whether a Seller that is away is back: thousands of orders may wait for it."""
+NO_ANSWER_WAIT = 10.0
+"""Seconds after a call with whose last try the worker died: that says nothing about the Seller, nor the order."""
 # A killed worker's call is tried again after this, not after the whole timeout.
 HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 HEARTBEAT_EVERY = timedelta(seconds=2)

@@ -32,6 +32,7 @@ from workflows.catalog_policies import (
     SYNC_SKU,
     SYNC_TIMEOUT,
 )
+from workflows.pauses import growing_pause
 from workflows.policies import HEARTBEAT_TIMEOUT, LONGEST_BACKOFF
 
 _STORE_TIMEOUT = timedelta(seconds=10)
@@ -150,9 +151,7 @@ class SkuSyncWorkflow:
         return result
 
     async def _pause(self, retry_after: float) -> None:
-        # Thousands of SKUs may wait for the same Seller: each waits longer, and none at the same moment as the rest.
-        wait = min(retry_after * 2 ** min(self._pauses, 10), LONGEST_PAUSE.total_seconds())
-        pause = timedelta(seconds=wait * (1 + workflow.random().random() / 2))
+        pause = growing_pause(retry_after, self._pauses, LONGEST_PAUSE)
         self._pauses += 1
         self._show(f"the Seller, until {workflow.now() + pause:%Y-%m-%d %H:%M:%S} UTC")
         await workflow.sleep(pause, summary="Seller paused")

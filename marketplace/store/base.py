@@ -61,11 +61,11 @@ class OrderPage(Model):
 class OrderStore(Protocol):
     """Keeps order records. Safe to use from many tasks at once. Every method may raise StoreUnavailable."""
 
-    async def save(self, record: OrderRecord) -> None:
-        """Keep a record. Idempotent, and an older version never overwrites a newer one: it is silently left out.
+    async def save(self, record: OrderRecord, entries: Iterable[JournalEntry] = ()) -> None:
+        """Keep a record, and what the journal tells of it: both or neither.
 
-        `created_at` stays as first saved, so that pages keep their order. Raises OrderIdTaken when another Seller's
-        order has the id.
+        Idempotent, and an older version never overwrites a newer one: it is silently left out. `created_at` stays as
+        first saved, so that pages keep their order. Raises OrderIdTaken when another Seller's order has the id.
         """
 
     async def get(self, marketplace_order_id: str) -> OrderRecord | None:
@@ -86,6 +86,17 @@ class OrderStore(Protocol):
 
     async def ping(self) -> None:
         """Return when the database answers a query."""
+
+
+Change = Callable[[str, Offer | None], Offer]
+"""From a SKU id and its offer, None for a new one, to the offer as it shall be."""
+Tell = Callable[[Offer | None, Offer], Iterable[JournalEntry]]
+"""From an offer before and after a change to what the journal says of it."""
+
+
+def tell_nothing(_before: Offer | None, _after: Offer) -> Iterable[JournalEntry]:
+    """The journal says nothing of the change."""
+    return ()
 
 
 class OfferPage(Model):
@@ -114,14 +125,13 @@ class OfferStore(Protocol):
     async def get_many(self, seller: str, ids: Iterable[str]) -> dict[str, Offer]:
         """The offers of some SKUs by their id; one that was never heard of is not among them."""
 
-    async def change(
-        self, seller: str, ids: Iterable[str], change: Callable[[str, Offer | None], Offer]
-    ) -> list[Offer]:
+    async def change(self, seller: str, ids: Iterable[str], change: Change, tell: Tell = tell_nothing) -> list[Offer]:
         """Change the offers of some SKUs by a function of id and offer (None for a new one): all of them, or none.
 
-        No concurrent change is lost. The function must be pure, since it may be called again with what another change
-        has written meanwhile; an offer that it returns as the very object it was given is not written. Returns the
-        offers as they are now, in the order of the ids, an id that is there twice only once.
+        No concurrent change is lost. Both functions must be pure, since they may be called again with what another
+        change has written meanwhile; an offer that `change` returns as the very object it was given is not written.
+        What `tell` makes of each offer before and after goes to the journal with the change, or not at all. Returns
+        the offers as they are now, in the order of the ids, an id that is there twice only once.
         """
 
     async def page(

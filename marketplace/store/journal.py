@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 from sqlalchemy import Row, delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.journal import Direction, JournalEntry, JournalStatus, MessageCode, Operation
 from marketplace.orders import Identifier
@@ -30,10 +31,10 @@ class SqlJournal:
         self._database = database
 
     async def append(self, entries: Iterable[JournalEntry]) -> None:
-        rows = [_to_row(entry) for entry in entries]
-        if rows:
+        written = list(entries)
+        if written:
             async with self._database.transaction() as connection:
-                await connection.execute(self._database.insert(journal).on_conflict_do_nothing(), rows)
+                await write_entries(self._database, connection, written)
 
     async def page(
         self,
@@ -73,6 +74,13 @@ class SqlJournal:
                 removed = (await connection.execute(removal)).rowcount
             total += removed
         return total
+
+
+async def write_entries(database: Database, connection: AsyncConnection, entries: Iterable[JournalEntry]) -> None:
+    """Write entries in somebody's transaction, so that what happened and what is told of it are never apart."""
+    rows = [_to_row(entry) for entry in entries]
+    if rows:
+        await connection.execute(database.insert(journal).on_conflict_do_nothing(), rows)
 
 
 def _to_row(entry: JournalEntry) -> dict[str, Any]:

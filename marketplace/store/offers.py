@@ -1,6 +1,6 @@
 """The offers in the database: what the marketplace sells, one row for each SKU of a Seller."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -9,9 +9,10 @@ from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.catalog import Offer, OfferStatus
-from marketplace.store.base import DuePage, OfferPage
+from marketplace.store.base import Change, DuePage, OfferPage, Tell, tell_nothing
 from marketplace.store.cursors import DatabaseInt, check_limit, read_cursor, write_cursor
 from marketplace.store.database import Database, to_micros
+from marketplace.store.journal import write_entries
 from marketplace.store.tables import offers
 
 _NEVER: Final = -1
@@ -36,14 +37,12 @@ class SqlOfferStore:
         async with self._database.transaction() as connection:
             return {offer.id: offer for offer in (await self._read(connection, seller, map(int, ids))).values()}
 
-    async def change(
-        self, seller: str, ids: Iterable[str], change: Callable[[str, Offer | None], Offer]
-    ) -> list[Offer]:
+    async def change(self, seller: str, ids: Iterable[str], change: Change, tell: Tell = tell_nothing) -> list[Offer]:
         wanted = {int(sku_id): sku_id for sku_id in ids}
         # Each round that fails has met a row that was not there when it began, and rows are never removed.
         while wanted:
             try:
-                return await self._change(seller, wanted, change)
+                return await self._change(seller, wanted, change, tell)
             except _InsertedMeanwhile:
                 continue
         return []
@@ -88,9 +87,7 @@ class SqlOfferStore:
             found = {status: count for status, count in await connection.execute(query)}  # noqa: C416 - rows, not tuples
         return {status: found.get(status.value, 0) for status in OfferStatus}
 
-    async def _change(
-        self, seller: str, ids: Mapping[int, str], change: Callable[[str, Offer | None], Offer]
-    ) -> list[Offer]:
+    async def _change(self, seller: str, ids: Mapping[int, str], change: Change, tell: Tell) -> list[Offer]:
         async with self._database.transaction(reads_first=True) as connection:
             known = await self._read(connection, seller, ids, lock=True)
             changed = {number: change(sku_id, known.get(number)) for number, sku_id in ids.items()}
@@ -99,6 +96,8 @@ class SqlOfferStore:
             ]
             await self._insert(connection, [row for row in rows if row["sku_id"] not in known])
             await self._update(connection, [row for row in rows if row["sku_id"] in known])
+            told = (entry for number, offer in changed.items() for entry in tell(known.get(number), offer))
+            await write_entries(self._database, connection, told)
         return list(changed.values())
 
     async def _read(

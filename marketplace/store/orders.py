@@ -1,15 +1,18 @@
 """The order records in the database."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Insert, Row, select, tuple_
 
+from marketplace.journal import JournalEntry
 from marketplace.orders import Identifier, Order, OrderStatus, PaymentReport
 from marketplace.store.base import OrderIdTaken, OrderPage, OrderRecord
 from marketplace.store.cursors import DatabaseInt, check_limit, read_cursor, write_cursor
 from marketplace.store.database import Database, from_micros, to_micros
+from marketplace.store.journal import write_entries
 from marketplace.store.tables import orders
 
 _page_key = tuple_(orders.c.created_at, orders.c.marketplace_order_id)
@@ -23,7 +26,7 @@ class SqlOrderStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, record: OrderRecord) -> None:
+    async def save(self, record: OrderRecord, entries: Iterable[JournalEntry] = ()) -> None:
         order = record.order
         holder = select(orders.c.seller).where(orders.c.marketplace_order_id == order.marketplace_order_id)
         async with self._database.transaction() as connection:
@@ -31,8 +34,9 @@ class SqlOrderStore:
             # which comes too late for nobody: rows are never removed and never change their Seller.
             written = await connection.execute(self._upsert(_to_row(record)))
             seller = written.scalar() or await connection.scalar(holder)
-        if seller != order.seller:
-            raise OrderIdTaken(f"order id {order.marketplace_order_id} is taken by another Seller's order")
+            if seller != order.seller:
+                raise OrderIdTaken(f"order id {order.marketplace_order_id} is taken by another Seller's order")
+            await write_entries(self._database, connection, entries)
 
     async def get(self, marketplace_order_id: str) -> OrderRecord | None:
         query = select(orders).where(orders.c.marketplace_order_id == marketplace_order_id)

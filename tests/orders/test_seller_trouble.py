@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from sandbox.server import SandboxServer
 from tests.conftest import MakeEngine
-from tests.support.engine import FAST, Engine, new_order
+from tests.support.engine import FAST, Engine, effective, new_order
 from tests.support.http_server import free_port
 
 NOTHING_DONE: dict[str, dict[str, Any]] = {
@@ -32,12 +32,6 @@ DONE_BUT_NOT_TOLD: dict[str, dict[str, Any]] = {
     "429": {"kind": "rate-limited", "commit": True},
 }
 STEPS = ("place", "dispatch", "cancel")
-
-
-def effective(ledger: dict[str, Any], route: str) -> int:
-    """How often a call of this route has changed the order."""
-    calls: dict[str, int] = ledger["calls"]
-    return calls[route] - calls.get(f"{route}Rejected", 0)
 
 
 async def through_each_step(

@@ -168,3 +168,12 @@ async def test_no_fault_prints_a_traceback(caller: Caller, caplog: pytest.LogCap
         with pytest.raises(httpx.TransportError):
             await caller.simulate(("2001", 1))
     assert caplog.records == []
+
+
+async def test_a_fault_of_some_percent_hits_about_that_share_and_spares_the_rest(caller: Caller) -> None:
+    await caller.fault(route="read", kind="server-error", percent=30, times=100_000)
+    await caller.place()
+    hits = [(await caller.read()).status_code == 500 for _ in range(300)]
+    assert 50 <= sum(hits) <= 130
+    (left,) = (await caller.client.get("/sandbox/faults")).json()
+    assert left["times"] == 100_000 - sum(hits)

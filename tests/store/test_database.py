@@ -11,8 +11,8 @@ from marketplace.store.base import StoreUnavailable
 from marketplace.store.database import Database
 from marketplace.store.migrate import migrate
 from marketplace.store.stores import Stores, open_stores
+from tests.support.postgres import PostgresServer
 
-from .conftest import PostgresServer
 from .samples import AT, entry, offer, record
 
 

@@ -88,6 +88,12 @@ def new_order(**changes: Any) -> dict[str, Any]:
     return {**order, **changes}
 
 
+def effective(ledger: dict[str, Any], route: str) -> int:
+    """How often a call of this route has changed the order."""
+    calls: dict[str, int] = ledger["calls"]
+    return calls[route] - calls.get(f"{route}Rejected", 0)
+
+
 class Engine:
     """A worker and an API with settings of their own, on a task queue and database of their own."""
 

@@ -114,6 +114,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         LOG_FORMAT="json",
         SELLER_ATTEMPTS="3",
         SELLER_BACKOFF="2s",
+        SELLER_PATIENCE="2h",
         CANCEL_CHECK="10m",
         LOG_RETENTION="90d",
     )
@@ -129,6 +130,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.payment_deadline, settings.return_window) == (timedelta(milliseconds=500), timedelta(0))
     assert (settings.task_queue, settings.log_format, settings.seller_attempts) == ("other", "json", 3)
     assert (settings.seller_backoff, settings.cancel_check) == (timedelta(seconds=2), timedelta(minutes=10))
+    assert settings.seller_patience == timedelta(hours=2)
     assert settings.log_retention == timedelta(days=90)
     assert [key.get_secret_value() for key in secret_keys(settings)] == ["new-secret-key-0001", "old-secret-key-0001"]
     check_api_safety(settings)
