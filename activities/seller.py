@@ -63,6 +63,8 @@ _log = get_logger("seller")
 
 _DOUBTFUL = (SellerRefused, SellerAlreadyDone, SellerUnknownOutcome)
 """Answers after which the order is read: an earlier try may have worked, and VTEX refuses repeats in several ways."""
+_NOT_READY = {"FMT0084", "FMT0056"}
+"""Codes of an order whose workflow at the Seller has not begun: in a moment it will, or only when a person approves."""
 
 Endpoint = Callable[[str, str], str]
 """From Seller and marketplaceOrderId to the order's marketplaceServicesEndpoint."""
@@ -127,7 +129,9 @@ class SellerActivities:
             seller, ref = self._seller_of(call.seller), _ref(call)
             try:
                 return Done(receipt=(await seller.authorize_dispatch(ref)).receipt)
-            except _DOUBTFUL as error:
+            except SellerError as error:
+                if not isinstance(error, _DOUBTFUL) and error.failure.code not in _NOT_READY:
+                    raise
                 phase = await _phase(seller, ref, call.value)
                 if phase in {SellerOrderPhase.AUTHORIZED, SellerOrderPhase.INVOICED}:
                     return Done()

@@ -84,7 +84,7 @@ async def _desks() -> AsyncIterator[Desks]:
         client = await connect(settings, runtime=quiet_runtime(), lazy=True)
         yield Desks(
             orders=OrderDesk(client, stores.orders, settings, sellers),
-            catalog=CatalogDesk(client, stores.offers, stores.journal, settings, sellers),
+            catalog=CatalogDesk(client, stores.offers, settings, sellers),
             journal=stores.journal,
             sellers=sellers,
         )

@@ -91,7 +91,7 @@ def new_order(**changes: Any) -> dict[str, Any]:
 def effective(ledger: dict[str, Any], route: str) -> int:
     """How often a call of this route has changed the order."""
     calls: dict[str, int] = ledger["calls"]
-    return calls[route] - calls.get(f"{route}Rejected", 0)
+    return calls.get(route, 0) - calls.get(f"{route}Rejected", 0)
 
 
 class Engine:

@@ -44,6 +44,11 @@ class Started:
                 *command, env={**os.environ, **(environment or {})}, cwd=ROOT, stdout=output, stderr=output
             )
 
+    def send(self, number: int) -> None:
+        """Send a signal, if it runs."""
+        if self._process is not None and self.running:
+            self._process.send_signal(number)
+
     async def end(self, number: int = signal.SIGKILL) -> int:
         """Send a signal and wait for the exit code."""
         assert self._process is not None
