@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from marketplace.errors import SellerFailure, seller_error
 from marketplace.seller import classify, wire
 from marketplace.seller.base import SellerConfig
+from marketplace.seller.connections import IDLE_SECONDS, Connections
 from marketplace.seller.manners import Gate, Manners
 
 MAX_BODY = 2 * 1024 * 1024
@@ -78,7 +79,14 @@ class Exchange:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._timeouts = timeouts
         self._gate = Gate(config.account, config.requests_per_second, manners)
-        self._client = httpx.AsyncClient(
+        self._config = config
+        self._connections = Connections(self._new_client, max_connections, timeouts.pool)
+        # Builds requests and sends none.
+        self._builder = self._new_client()
+
+    def _new_client(self) -> httpx.AsyncClient:
+        config = self._config
+        return httpx.AsyncClient(
             base_url=config.base_url,
             headers={
                 "X-VTEX-API-AppKey": config.app_key.get_secret_value(),
@@ -90,7 +98,7 @@ class Exchange:
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             follow_redirects=False,
             verify=_tls(),
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=20, keepalive_expiry=15),
+            limits=httpx.Limits(max_connections=1, keepalive_expiry=IDLE_SECONDS),
             # A proxy of the environment is for the way out, not for a sandbox on this machine.
             mounts=dict.fromkeys(_LOOPBACK),
         )
@@ -112,7 +120,7 @@ class Exchange:
         `writes` tells that the call changes something at the Seller, `personal` which values to keep out of errors,
         `empty` what an empty body means; without it, an empty body makes no sense.
         """
-        request = self._client.build_request(
+        request = self._builder.build_request(
             method,
             path,
             params=params,
@@ -141,15 +149,16 @@ class Exchange:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._connections.aclose()
+        await self._builder.aclose()
 
     async def _exchange(self, request: httpx.Request, *, writes: bool) -> _Answer:
         end = asyncio.get_running_loop().time() + self._timeouts.total
         # What left later would be cut short: an order's outcome unknown, a Seller taken for down that is only busy.
         left = await self._gate.enter(self._timeouts.total / 2)
         try:
-            async with asyncio.timeout_at(end):
-                response = await self._client.send(request, stream=True)
+            async with asyncio.timeout_at(end), self._connections.take() as client:
+                response = await client.send(request, stream=True)
                 try:
                     return _Answer(response.status_code, response.headers, await _bounded(response), left)
                 finally:

@@ -1,0 +1,61 @@
+"""Strikes the engine's parts as planned, and lets each come back as an orchestrator would."""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from contextlib import suppress
+
+from tests.chaos.plan import Blow, Plan, Strike
+from tests.chaos.shop import Shop
+from tests.chaos.stack import Stack
+
+
+class Nemesis:
+    """One run's blows. `counts` by part and blow."""
+
+    def __init__(self, stack: Stack, shop: Shop) -> None:
+        self._stack = stack
+        self._shop = shop
+        self._locks: dict[str, asyncio.Lock] = {}
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def kills(self) -> int:
+        return sum(count for (_, blow), count in self.counts.items() if blow == Blow.KILL)
+
+    async def rage(self, plan: Plan) -> None:
+        """Strike until the plan is done; all parts run again at the end."""
+        start = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for strike in plan.strikes:
+                await asyncio.sleep(max(0.0, strike.at - (time.monotonic() - start)))
+                group.create_task(self._strike(strike))
+
+    async def _strike(self, strike: Strike) -> None:
+        # A part that is being struck is not struck again before it is back.
+        async with self._locks.setdefault(strike.part, asyncio.Lock()):
+            if strike.part == "database" and self._stack.postgres is None:
+                return
+            self.counts[strike.part, strike.blow] += 1
+            if strike.blow is Blow.DOWN:
+                await self._shop.down(strike.seconds)
+            elif strike.blow is Blow.FREEZE and strike.part != "database":
+                self._stack.signal(strike.part, signal.SIGSTOP)
+                try:
+                    await asyncio.sleep(strike.seconds)
+                finally:
+                    self._stack.signal(strike.part, signal.SIGCONT)
+            else:
+                await self._end(strike)
+                await asyncio.sleep(strike.seconds)
+                await self._stack.start(strike.part)
+
+    async def _end(self, strike: Strike) -> None:
+        if strike.blow is Blow.STOP:
+            # Its time to stop is over when an orchestrator's is: then it is killed.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(25):
+                    await self._stack.kill(strike.part, signal.SIGTERM)
+                    return
+        await self._stack.kill(strike.part)

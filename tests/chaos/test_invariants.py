@@ -1,0 +1,187 @@
+"""Each invariant sees what it is there for: good evidence passes, and each forgery is found by the one that should."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.chaos import invariants
+from tests.chaos.evidence import Evidence
+from tests.chaos.invariants import INVARIANTS, check
+from tests.chaos.plan import Fate, draw
+from tests.chaos.storefront import Diary
+
+Json = dict[str, Any]
+AT = "2026-03-01T12:00:0"
+VALUE = 2490
+INVOICE = {"type": "Output", "invoiceNumber": "NF-1", "invoiceValue": VALUE}
+
+
+def record(kind: str, body: Json, path: str = "") -> Json:
+    return {"kind": kind, "url": f"http://e/orders/C1{path}", "body": body, "acknowledged": True, "attempts": []}
+
+
+def history(*statuses: str) -> list[Json]:
+    return [{"at": f"{AT}{n}Z", "status": status, "detail": ""} for n, status in enumerate(statuses)]
+
+
+LIFE = ("simulating", "placing", "payment-pending", "payment-approved", "handling", "invoiced", "delivered")
+
+
+def good(fate: Fate = Fate.DELIVERED) -> Evidence:
+    """One order that went its way, and one SKU."""
+    plan = next(plan for seed in range(9) for plan in draw(seed, 200, 9, 0).orders if plan.fate is fate)
+    diary = Diary(plan, answers={"post": [201], "approved": [200]}, approved_at=1772366400.0)
+    package = {"invoiceNumber": "NF-1", "trackingNumber": "RS1", "isDelivered": True}
+    order = {
+        "status": "delivered",
+        "reason": None,
+        "needsAttention": False,
+        "invoices": [dict(INVOICE)],
+        "packages": [package],
+        "invoicedValue": VALUE,
+        "history": history(*LIFE),
+    }
+    kept = {
+        "status": "invoiced",
+        "calls": {"place": 2, "placeRejected": 1, "dispatch": 1},
+        "authorizedAt": f"{AT}3Z",
+        "cancellation": None,
+        "invoices": [{"type": "Output", "value": VALUE}],
+        "callbacks": [
+            record("invoice", dict(INVOICE)),
+            record("tracking", {}, "/invoice/NF-1"),
+            record("tracking-events", {}, "/invoice/NF-1/tracking"),
+        ],
+    }
+    sku = {
+        "seller": {"active": True, "price": 5, "stock": 2, "name": "Bowl 1, blue"},
+        "offer": {"status": "listed", "price": 5, "stock": 2, "data": {"name": "blue"}},
+    }
+    return Evidence(diaries={"C1": diary}, orders={"C1": order}, ledger={"C1": kept}, skus={"7": sku})
+
+
+def ends(how: str, **kept: Any) -> Callable[[Evidence], None]:
+    def forge(evidence: Evidence) -> None:
+        evidence.orders["C1"] |= {"status": how, "history": history(*LIFE[:3], how)}
+        evidence.ledger["C1"] |= kept
+
+    return forge
+
+
+def order(**changes: Any) -> Callable[[Evidence], None]:
+    return lambda evidence: evidence.orders["C1"].update(changes)
+
+
+def kept(**changes: Any) -> Callable[[Evidence], None]:
+    return lambda evidence: evidence.ledger["C1"].update(changes)
+
+
+def heard(*records: Json) -> Callable[[Evidence], None]:
+    return lambda evidence: evidence.ledger["C1"]["callbacks"].extend(records)
+
+
+def never_paid(evidence: Evidence) -> None:
+    evidence.diaries["C1"].approved_at = None
+
+
+def paid_later(evidence: Evidence) -> None:
+    evidence.diaries["C1"].approved_at = 1772366409.0
+
+
+def lost(evidence: Evidence) -> None:
+    del evidence.orders["C1"]
+
+
+def refused(evidence: Evidence) -> None:
+    evidence.diaries["C1"].answers["post"] = [201, 409]
+
+
+def stale(evidence: Evidence) -> None:
+    evidence.skus["7"]["offer"]["price"] = 4
+
+
+def still_sold(evidence: Evidence) -> None:
+    evidence.skus["7"]["seller"]["active"] = False
+
+
+def no_offer(evidence: Evidence) -> None:
+    evidence.skus["7"]["offer"] = None
+
+
+def a_defect(evidence: Evidence) -> None:
+    evidence.bugs.append("order/acme/C1: [TMPRL1100] Nondeterminism error")
+
+
+FORGERIES: dict[str, tuple[Callable[[Evidence], None], Callable[..., Any]]] = {
+    "lost": (lost, invariants.every_answered_order_has_ended),
+    "lost, and at the Seller": (lost, invariants.at_most_one_seller_order),
+    "refused the second time": (refused, invariants.every_answered_order_has_ended),
+    "parked for good": (order(needsAttention=True), invariants.every_answered_order_has_ended),
+    "open": (order(status="handling"), invariants.every_answered_order_has_ended),
+    "placed twice": (kept(calls={"place": 2, "dispatch": 1}), invariants.at_most_one_seller_order),
+    "dispatched twice": (kept(calls={"dispatch": 2}), invariants.dispatch_once_and_never_before_payment),
+    "dispatched unpaid": (never_paid, invariants.dispatch_once_and_never_before_payment),
+    "dispatched too early": (paid_later, invariants.dispatch_once_and_never_before_payment),
+    "canceled here only": (ends("canceled"), invariants.what_ended_badly_is_canceled_at_the_seller),
+    "canceled there only": (kept(status="canceled"), invariants.what_ended_badly_is_canceled_at_the_seller),
+    "rejected and placed": (ends("rejected"), invariants.what_ended_badly_is_canceled_at_the_seller),
+    "expired and dispatched": (
+        ends("expired", status="canceled"),
+        invariants.what_ended_badly_is_canceled_at_the_seller,
+    ),
+    "dispatched when canceled": (
+        ends("canceled", status="canceled", cancellation={"canceledAt": f"{AT}2Z"}),
+        invariants.what_ended_badly_is_canceled_at_the_seller,
+    ),
+    "rejected for a fault": (ends("rejected"), invariants.only_what_the_seller_does_not_want_is_rejected),
+    "paid for nothing": (
+        ends("expired", status="canceled", authorizedAt=None),
+        invariants.money_is_followed_by_goods_or_a_cancellation,
+    ),
+    "an invoice unheard": (order(invoices=[]), invariants.every_acknowledged_callback_is_reflected_once),
+    "an invoice twice": (order(invoices=[INVOICE, INVOICE]), invariants.every_acknowledged_callback_is_reflected_once),
+    "a package unheard": (order(packages=[]), invariants.every_acknowledged_callback_is_reflected_once),
+    "an early package unheard": (
+        heard(record("tracking", {}, "/invoice/NF-2")),
+        invariants.every_acknowledged_callback_is_reflected_once,
+    ),
+    "a cancel unheard": (heard(record("cancel", {})), invariants.every_acknowledged_callback_is_reflected_once),
+    "backwards": (
+        order(history=history(*LIFE[:5], "payment-pending", "delivered")),
+        invariants.no_status_goes_backwards,
+    ),
+    "after the end": (order(history=history("expired", "delivered")), invariants.no_status_goes_backwards),
+    "another end than told": (order(history=history(*LIFE[:6])), invariants.no_status_goes_backwards),
+    "a sum": (order(invoicedValue=1), invariants.the_sums_agree_with_the_seller),
+    "the Seller's own sum": (
+        kept(invoices=[{"type": "Input", "value": 1}]),
+        invariants.the_sums_agree_with_the_seller,
+    ),
+    "an old price": (stale, invariants.every_notice_led_to_the_latest_state),
+    "sold on": (still_sold, invariants.every_notice_led_to_the_latest_state),
+    "no offer": (no_offer, invariants.every_notice_led_to_the_latest_state),
+    "a defect": (a_defect, invariants.nothing_failed_by_a_defect),
+}
+
+
+def test_good_evidence_passes() -> None:
+    assert check(good()) == []
+
+
+@pytest.mark.parametrize(("forge", "invariant"), FORGERIES.values(), ids=FORGERIES)
+def test_a_forgery_is_found(forge: Callable[[Evidence], None], invariant: Callable[..., Any]) -> None:
+    evidence = good()
+    forge(evidence)
+    name = next(name for name, function in INVARIANTS.items() if function is invariant)
+    assert name in {violation.invariant for violation in check(evidence)}
+
+
+def test_no_invariant_is_without_a_forgery() -> None:
+    assert {invariant for _, invariant in FORGERIES.values()} == set(INVARIANTS.values())
+
+
+def test_a_plan_is_the_same_for_the_same_seed() -> None:
+    assert draw(3, 50, 6, 10) == draw(3, 50, 6, 10)
+    assert draw(3, 50, 6, 10).orders != draw(4, 50, 6, 10).orders
+    assert draw(3, 50, 6, 10).kills == 10
