@@ -16,6 +16,7 @@ from activities.retention import RetentionActivities
 from activities.schedules import ensure_schedules
 from activities.seller import SellerActivities
 from activities.sku_reader import build_shop
+from activities.trouble import StoreTrouble
 from marketplace.errors import EngineError
 from marketplace.process import leave
 from marketplace.security import CallbackTokens
@@ -67,6 +68,7 @@ def build_worker(
         workflows=[OrderWorkflow],
         activities=[*SellerActivities(pool.get, pool.catalog, endpoint).all, *OrderActivities(stores.orders).all],
         workflow_runner=runner,
+        interceptors=[StoreTrouble()],
         max_cached_workflows=max_cached_workflows,
         graceful_shutdown_timeout=GRACE,
         # A killed worker's orders wait for this before another worker takes them; the default is 10 s.
@@ -87,6 +89,7 @@ def build_catalog_worker(
         workflows=[SkuSyncWorkflow, CatalogImportWorkflow, JournalRetentionWorkflow],
         activities=[*catalog.all, *retention.all],
         workflow_runner=SHARED,
+        interceptors=[StoreTrouble()],
         max_concurrent_activities=CATALOG_ACTIVITIES,
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
