@@ -66,7 +66,7 @@ class Stack:
         sellers = directory / "sellers.toml"
         sellers.write_text(_SELLERS.format(url=self.sandbox_url))
         environment = self._environment(sellers)
-        sandbox = [sys.executable, "-P", "-m", "bench.seller", self.sandbox_url.rpartition(":")[2], str(SKUS), "chaos"]
+        sandbox = [sys.executable, "-m", "bench.seller", self.sandbox_url.rpartition(":")[2], str(SKUS), "chaos"]
         self.sandbox_process = Process(directory / "sandbox.log", sandbox, {})
         self.processes = {
             name: Process(directory / f"{name}.log", [sys.executable, "-m", "worker"], environment) for name in WORKERS
