@@ -45,6 +45,9 @@ check: $(READY)  ## Static checks alone: ruff, mypy strict, import directions
 bench: $(READY)  ## Measure the catalog: import beside its floor, rate limit, notices (ARGS=--full for 50,000)
 	@$(BIN)/python -m bench catalog $(ARGS)
 
+chaos: $(READY)  ## Break everything, by five seeds, and count what was lost: half an hour (ARGS="--orders 100 --seeds 1")
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 format: $(READY)  ## Let ruff format and fix what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .

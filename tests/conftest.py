@@ -28,6 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
         atexit.register(os._exit, 0)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The longest test waits most of its time: begun first, the others are done beside it.
+    items.sort(key=lambda item: item.path.name != "test_chaos.py")
+
+
 # A machine may be busy with something else: how long an example takes says nothing about the code.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

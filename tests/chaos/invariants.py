@@ -183,11 +183,11 @@ def every_notice_led_to_the_latest_state(evidence: Evidence) -> Iterator[Finding
                 yield sku_id, f"inactive at the Seller, here {offer['status']} with stock {offer['stock']}"
         else:
             # A SKU's own name is the end of the full one.
-            name = sku["name"] if not sku["name"].endswith(offer["data"]["name"]) else offer["data"]["name"]
-            there = {"price": sku["price"], "stock": sku["stock"], "name": name}
-            here = {"price": offer["price"], "stock": offer["stock"], "name": offer["data"]["name"]}
-            if there != here:
-                yield sku_id, f"at the Seller {there}, here {here}"
+            name = (offer["data"] or {}).get("name") or "no name"
+            there = {"price": sku["price"], "stock": sku["stock"], "name": sku["name"]}
+            here = {"price": offer["price"], "stock": offer["stock"], "name": name}
+            if {**there, "name": ""} != {**here, "name": ""} or not sku["name"].endswith(name):
+                yield sku_id, f"at the Seller {there}, here {offer['status']} {here}: {offer['lastError']}"
 
 
 def nothing_failed_by_a_defect(evidence: Evidence) -> Iterator[Finding]:

@@ -115,6 +115,8 @@ class Plan:
     strikes: list[Strike]
     cancel_late: str
     """How the Seller takes late wishes to cancel; see the sandbox's switch."""
+    payment_deadline: float
+    """Seconds that a placed order waits for its payment."""
 
     @property
     def seconds(self) -> float:
@@ -132,14 +134,14 @@ APIS: Final = ("api-1", "api-2")
 _TARGETS: Final = {**dict.fromkeys(WORKERS, 6), **dict.fromkeys(APIS, 4), "temporal": 2, "database": 2, "seller": 1}
 
 
-def draw(seed: int, orders: int, per_second: float, kills: int) -> Plan:
+def draw(seed: int, orders: int, per_second: float, kills: int, payment_deadline: float = 40) -> Plan:
     """Draw a run: orders at random moments, `per_second` on average, and at least so many kills meanwhile."""
     dice = random.Random(seed)
     moments = sorted(dice.uniform(0, orders / per_second) for _ in range(orders))
     plans = [_order(dice, seed, number, at) for number, at in enumerate(moments)]
     strikes = list(_strikes(dice, moments[-1] + 5, kills))
     cancel_late = dice.choice(["agree", "silent", "invoice", "incomplete"])
-    return Plan(seed=seed, orders=plans, strikes=strikes, cancel_late=cancel_late)
+    return Plan(seed=seed, orders=plans, strikes=strikes, cancel_late=cancel_late, payment_deadline=payment_deadline)
 
 
 def _order(dice: random.Random, seed: int, number: int, at: float) -> OrderPlan:

@@ -19,7 +19,9 @@ from tests.chaos.stack import Stack
 from tests.chaos.storefront import Storefront
 
 SETTLE_SECONDS: Final = 300.0
-_RUNNING: Final = 'ExecutionStatus = "Running" AND WorkflowType IN ("OrderWorkflow", "SkuSyncWorkflow")'
+_RUNNING: Final = (
+    'ExecutionStatus = "Running" AND WorkflowType IN ("OrderWorkflow", "SkuSyncWorkflow", "CatalogImportWorkflow")'
+)
 NETWORK_FAULTS: Final = 0.02
 """Share of what passes the load balancer that is lost, each with its connection."""
 
@@ -48,7 +50,7 @@ class Report:
 async def run(plan: Plan, directory: Path, seller_faults: float) -> Report:
     """Carry out a plan. `seller_faults`: the share of the Seller's answers that go wrong."""
     began = time.monotonic()
-    async with Stack(directory, NETWORK_FAULTS, plan.seed) as stack:
+    async with Stack(directory, NETWORK_FAULTS, plan) as stack:
         shop, storefront = Shop(stack.sandbox_url, plan.seed), Storefront(stack.url)
         nemesis = Nemesis(stack, shop)
         try:
@@ -107,14 +109,18 @@ async def _under_fire(plan: Plan, shop: Shop, storefront: Storefront, nemesis: N
 
 
 async def _settle(stack: Stack, client: Client) -> dict[str, int]:
-    """Wait until no workflow runs any more, and say `retry` to what is parked; how many were, by reason."""
+    """Wait until no workflow runs any more; drive anew what is parked or was given up; how many were, by reason."""
     parked: dict[str, str] = {}
     async with httpx.AsyncClient(base_url=stack.url, trust_env=False, timeout=30) as engine:
         give_up = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < give_up:
             running = await client.count_workflows(_RUNNING)
-            if not running.count:
+            given_up = await _given_up(engine)
+            if not running.count and not given_up:
                 break
+            if given_up:
+                parked |= dict.fromkeys(given_up, "SKU failed")
+                await engine.post("/catalog/acme/import", params={"source": "failed"})
             for order in await _needing_attention(engine):
                 parked[order["marketplaceOrderId"]] = order["reason"]["code"]
                 body = {"action": "retry", "note": "the run is over"}
@@ -127,6 +133,12 @@ async def _needing_attention(engine: httpx.AsyncClient) -> list[dict[str, Any]]:
     answer = await engine.get("/orders", params={"needsAttention": "true", "limit": 100})
     found: list[dict[str, Any]] = answer.raise_for_status().json()["orders"]
     return found
+
+
+async def _given_up(engine: httpx.AsyncClient) -> list[str]:
+    """SKUs that used up their tries."""
+    answer = await engine.get("/catalog/acme/skus", params={"status": "failed", "limit": 100})
+    return [offer["id"] for offer in answer.raise_for_status().json()["offers"]]
 
 
 async def _traffic(stack: Stack) -> Counter[str]:

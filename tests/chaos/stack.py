@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from marketplace.security import AffiliateTokens
-from tests.chaos.plan import APIS, WORKERS
+from tests.chaos.plan import APIS, WORKERS, Plan
 from tests.chaos.proxy import Proxy
 from tests.support.http_server import free_port
 from tests.support.postgres import PostgresServer, postgres_programs
@@ -53,7 +53,7 @@ class Stack:
     PostgreSQL where its programs are installed, else a SQLite file. `faults` is the share of what the network loses.
     """
 
-    def __init__(self, directory: Path, faults: float, seed: int) -> None:
+    def __init__(self, directory: Path, faults: float, plan: Plan) -> None:
         self.directory = directory
         self.port = free_port()
         self._stack = AsyncExitStack()
@@ -62,10 +62,10 @@ class Stack:
         self.postgres = PostgresServer(programs) if programs else None
         self.sandbox_url = f"http://127.0.0.1:{free_port()}"
         ports = [free_port() for _ in APIS]
-        self.proxy = Proxy(self.port, ports, faults, seed)
+        self.proxy = Proxy(self.port, ports, faults, plan.seed)
         sellers = directory / "sellers.toml"
         sellers.write_text(_SELLERS.format(url=self.sandbox_url))
-        environment = self._environment(sellers)
+        environment = self._environment(sellers, plan)
         sandbox = [sys.executable, "-m", "bench.seller", self.sandbox_url.rpartition(":")[2], str(SKUS), "chaos"]
         self.sandbox_process = Process(directory / "sandbox.log", sandbox, {})
         self.processes = {
@@ -148,7 +148,7 @@ class Stack:
         elif part == "temporal":
             self.temporal.send(number)
 
-    def _environment(self, sellers: Path) -> dict[str, str]:
+    def _environment(self, sellers: Path, plan: Plan) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if name.startswith("ORDER_ENGINE_")}
         for name in environment:
             del os.environ[name]
@@ -166,7 +166,7 @@ class Stack:
             "ORDER_ENGINE_TASK_QUEUE": QUEUE,
             "ORDER_ENGINE_SELLER_BACKOFF": "200ms",
             "ORDER_ENGINE_CANCEL_CHECK": "2s",
-            "ORDER_ENGINE_PAYMENT_DEADLINE": "40s",
+            "ORDER_ENGINE_PAYMENT_DEADLINE": f"{plan.payment_deadline:.0f}s",
             "ORDER_ENGINE_RETURN_WINDOW": "3s",
             "ORDER_ENGINE_NOTICE_DEBOUNCE": "200ms",
         }

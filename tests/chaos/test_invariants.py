@@ -56,7 +56,7 @@ def good(fate: Fate = Fate.DELIVERED) -> Evidence:
     }
     sku = {
         "seller": {"active": True, "price": 5, "stock": 2, "name": "Bowl 1, blue"},
-        "offer": {"status": "listed", "price": 5, "stock": 2, "data": {"name": "blue"}},
+        "offer": {"status": "listed", "price": 5, "stock": 2, "data": {"name": "blue"}, "lastError": None},
     }
     return Evidence(diaries={"C1": diary}, orders={"C1": order}, ledger={"C1": kept}, skus={"7": sku})
 

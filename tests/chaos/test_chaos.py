@@ -1,0 +1,19 @@
+"""A short run of the chaos: everything is broken at once, and nothing is lost and nothing done twice."""
+
+from pathlib import Path
+
+from tests.chaos.plan import draw
+from tests.chaos.run import run
+
+ORDERS = 50
+KILLS = 8
+
+
+async def test_nothing_is_lost_and_nothing_done_twice_while_everything_breaks(tmp_path: Path) -> None:
+    plan = draw(seed=11, orders=ORDERS, per_second=3, kills=KILLS, payment_deadline=15)
+    report = await run(plan, tmp_path, seller_faults=0.3)
+    assert report.violations == []
+    assert sum(report.statuses.values()) == ORDERS
+    assert report.kills >= KILLS
+    assert report.faulty_answers > report.seller_answers * 0.15
+    assert {"delivered", "canceled", "rejected"} <= set(report.statuses)
