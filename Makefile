@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test check bench format lock clean
+.PHONY: help install demo dev test coverage check bench chaos fuzz overload format lock clean
 
 help:  ## List the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,8 +33,11 @@ demo: $(READY)  ## Watch one order go through its whole life (ARGS=--keep to loo
 dev: $(READY)  ## Run everything on this machine until Ctrl-C
 	@$(BIN)/order-engine dev $(ARGS)
 
-test: $(READY) check  ## Static checks, then every test with coverage
+test: $(READY) check  ## Static checks, then every test
 	@$(BIN)/python -m tests
+
+coverage: $(READY)  ## The tests again, with the coverage of workflows and library, which must stay above its limit
+	@$(BIN)/python -m tests coverage
 
 check: $(READY)  ## Static checks alone: ruff, mypy strict, import directions
 	@$(BIN)/ruff check --quiet .
@@ -47,6 +50,12 @@ bench: $(READY)  ## Measure the catalog: import beside its floor, rate limit, no
 
 chaos: $(READY)  ## Break everything, by five seeds, and count what was lost: half an hour (ARGS="--orders 100 --seeds 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+overload: $(READY)  ## Offer more orders than this machine can take, and measure; about two minutes (ARGS=--orders 500)
+	@$(BIN)/python -m tests.overload $(ARGS)
+
+fuzz: $(READY)  ## Send everything that should not come, by a seed: a quarter of an hour (ARGS="--seed 7 --cases 500")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 format: $(READY)  ## Let ruff format and fix what it can
 	@$(BIN)/ruff format .

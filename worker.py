@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -16,7 +17,8 @@ from activities.retention import RetentionActivities
 from activities.schedules import ensure_schedules
 from activities.seller import SellerActivities
 from activities.sku_reader import build_shop
-from activities.trouble import StoreTrouble
+from activities.storefront import StorefrontActivities, build_teller
+from activities.trouble import Trouble
 from marketplace.errors import EngineError
 from marketplace.process import leave
 from marketplace.security import CallbackTokens
@@ -24,6 +26,7 @@ from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool
 from marketplace.settings import Settings, load_sellers, load_settings, secret_keys
 from marketplace.store.stores import Stores, open_stores
+from marketplace.storefront import CONNECTIONS, Storefront, open_storefront
 from marketplace.telemetry import configure_logging, get_logger
 from marketplace.temporal import connect, ensure_search_attributes
 from workflows.catalog_import import CatalogImportWorkflow
@@ -32,10 +35,20 @@ from workflows.order import OrderWorkflow
 from workflows.policies import SEARCH_ATTRIBUTES
 from workflows.retention import JournalRetentionWorkflow
 from workflows.sku_sync import SkuSyncWorkflow
+from workflows.webhook_policies import webhook_queue
+from workflows.webhooks import WebhookWorkflow
 
 GRACE = timedelta(seconds=20)
 """How long running Seller calls may take to end when the worker is told to stop."""
 
+CACHED_ORDERS = 1000
+"""Orders kept in memory, the last ones heard of: 140 KiB each, so that a worker stays below 300 MiB however many are
+open. The others are read again from their history when something happens to them.
+"""
+SELLER_CALLS = 300
+"""Seller calls of orders at a time. They wait for the network, for 20 s and more where a Seller is slow: so many that a
+few slow Sellers, with 50 connections each, do not keep the others' orders waiting.
+"""
 CATALOG_ACTIVITIES = 50
 """SKUs of all Sellers that are read at once after notices; more of them wait in Temporal and not in this process."""
 
@@ -53,7 +66,7 @@ def build_worker(
     pool: SellerPool,
     stores: Stores,
     *,
-    max_cached_workflows: int = 1000,
+    max_cached_workflows: int = CACHED_ORDERS,
     runner: WorkflowRunner = SHARED,
 ) -> Worker:
     """Put together the worker of `settings.task_queue`: the order workflow and all activities."""
@@ -66,10 +79,14 @@ def build_worker(
         client,
         task_queue=settings.task_queue,
         workflows=[OrderWorkflow],
-        activities=[*SellerActivities(pool.get, pool.catalog, endpoint).all, *OrderActivities(stores.orders).all],
+        activities=[
+            *SellerActivities(pool.get, pool.catalog, endpoint).all,
+            *OrderActivities(stores.orders, build_teller(client, settings)).all,
+        ],
         workflow_runner=runner,
-        interceptors=[StoreTrouble()],
+        interceptors=[Trouble()],
         max_cached_workflows=max_cached_workflows,
+        max_concurrent_activities=SELLER_CALLS,
         graceful_shutdown_timeout=GRACE,
         # A killed worker's orders wait for this before another worker takes them; the default is 10 s.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -82,15 +99,31 @@ def build_catalog_worker(
     """Put together the worker of the catalog, on a task queue of its own: a re-index must not stand before an order."""
     shops = {name: build_shop(config, pool) for name, config in sellers.items()}
     catalog = CatalogActivities(shops, stores.offers)
-    retention = RetentionActivities(stores.journal, settings.log_retention)
+    retention = RetentionActivities(stores.journal, stores.webhooks, settings.log_retention)
     return Worker(
         client,
         task_queue=catalog_queue(settings.task_queue),
         workflows=[SkuSyncWorkflow, CatalogImportWorkflow, JournalRetentionWorkflow],
         activities=[*catalog.all, *retention.all],
         workflow_runner=SHARED,
-        interceptors=[StoreTrouble()],
+        interceptors=[Trouble()],
         max_concurrent_activities=CATALOG_ACTIVITIES,
+        graceful_shutdown_timeout=GRACE,
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+    )
+
+
+def build_webhook_worker(client: Client, settings: Settings, storefront: Storefront, stores: Stores) -> Worker:
+    """Put together the worker of the webhooks, on a task queue of its own: a slow storefront delays no order."""
+    activities = StorefrontActivities(stores.webhooks, stores.orders, storefront, settings.webhook_patience)
+    return Worker(
+        client,
+        task_queue=webhook_queue(settings.task_queue),
+        workflows=[WebhookWorkflow],
+        activities=activities.all,
+        workflow_runner=SHARED,
+        interceptors=[Trouble()],
+        max_concurrent_activities=CONNECTIONS,
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
     )
@@ -104,20 +137,30 @@ async def run(settings: Settings) -> None:
     await ensure_search_attributes(client, [*SEARCH_ATTRIBUTES, SKU_ID])
     stores = await open_stores(settings)
     pool = SellerPool(sellers)
+    storefront = open_storefront(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        async with (
+        workers = [
             build_worker(client, settings, pool, stores),
             build_catalog_worker(client, settings, sellers, pool, stores),
-        ):
+        ]
+        if storefront is not None:
+            workers.append(build_webhook_worker(client, settings, storefront, stores))
+        async with AsyncExitStack() as stack:
+            for worker in workers:
+                await stack.enter_async_context(worker)
             await ensure_schedules(client, settings, sellers)
             log.info("worker runs", task_queue=settings.task_queue, sellers=sorted(sellers))
             await stop.wait()
             log.info("worker stops")
+            # All at once: one after another each may take GRACE, and those still to come would go on taking work.
+            await asyncio.gather(*(worker.shutdown() for worker in workers))
     finally:
         await pool.aclose()
+        if storefront is not None:
+            await storefront.aclose()
         await stores.aclose()
 
 

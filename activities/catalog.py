@@ -17,6 +17,7 @@ from marketplace.catalog_log import entries
 from marketplace.errors import SellerError
 from marketplace.readings import Failure, Reading
 from marketplace.store.base import OfferStore
+from marketplace.telemetry import get_logger
 from workflows.catalog_messages import (
     CountCall,
     Counted,
@@ -39,6 +40,7 @@ from workflows.catalog_policies import (
 )
 from workflows.policies import CONFLICT
 
+_log = get_logger("catalog")
 _LIST_PAGE = 1000
 _GIVEN_UP = "failed:"
 """Begins the cursors of a refresh's second part: what is not sold, and was given up."""
@@ -188,8 +190,11 @@ class CatalogActivities:
                 await self._save(shop, failure.model_copy(update={"tries": 0, "final": False}), call.notice)
             return SyncResult(retry_after=pause, problem=problem)
         await self._save(shop, failure, call.notice)
-        category = ApplicationErrorCategory.UNSPECIFIED if final else ApplicationErrorCategory.BENIGN
-        raise ApplicationError(str(error), problem, type=GIVEN_UP, non_retryable=final, category=category) from None
+        if final:
+            _log.warning("a SKU is given up", seller=call.seller, sku_id=call.sku_id, problem=problem.message)
+        # Expected, and told at the offer: without this category the SDK logs it with a traceback.
+        benign = ApplicationErrorCategory.BENIGN
+        raise ApplicationError(str(error), problem, type=GIVEN_UP, non_retryable=final, category=benign) from None
 
 
 def _read_since(offer: Offer, started_at: datetime) -> bool:

@@ -1,14 +1,20 @@
 """The order record, written from the workflow's state and from nowhere else, and the journal of what became of it."""
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.storefront import Teller
 from marketplace.order_log import order_entries
+from marketplace.orders import Order
 from marketplace.store.base import OrderIdTaken, OrderRecord, OrderStore
+from marketplace.webhooks import new_events
 from workflows.messages import SaveCall
 from workflows.policies import ORDER_ID_TAKEN, SAVE_ORDER
 
@@ -16,13 +22,15 @@ _REMEMBERED = 10_000
 
 
 class OrderActivities:
-    """Write order records to a store, and with each what is new in its history to the journal."""
+    """Write order records to a store, and with each what is new in its history to the journal.
 
-    def __init__(self, store: OrderStore) -> None:
+    With `tell` also what the storefront is to be told, and wake who does it.
+    """
+
+    def __init__(self, store: OrderStore, tell: Teller | None = None) -> None:
         self._store = store
-        # Lines of an order's history that are in the journal, so that only new ones are written. Forgotten ones are
-        # written again, which changes nothing.
-        self._told: OrderedDict[str, int] = OrderedDict()
+        self._tell = tell
+        self._told = _Told()
 
     @property
     def all(self) -> list[Callable[..., Awaitable[Any]]]:
@@ -41,12 +49,42 @@ class OrderActivities:
             created_at=call.created_at,
             updated_at=call.updated_at,
         )
-        key = f"{call.order.seller}/{call.order.marketplace_order_id}"
+        events = partial(new_events, now=datetime.now(UTC)) if self._tell else None
         try:
-            await self._store.save(record, order_entries(call.order, self._told.get(key, 0)))
+            to_tell = await self._store.save(record, order_entries(call.order, self._told.of(call.order)), events)
         except OrderIdTaken as error:
             raise ApplicationError(str(error), type=ORDER_ID_TAKEN, non_retryable=True) from None
-        self._told[key] = max(len(call.order.history), self._told.get(key, 0))
-        self._told.move_to_end(key)
-        if len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
+        self._told.remember(call.order)
+        if self._tell and to_tell:
+            await self._tell(call.order.seller, call.order.marketplace_order_id)
+
+
+class _Told:
+    """How much of each order's history is in the journal, so that only new lines are written.
+
+    Forgotten lines are written again, which changes nothing. A history that was worked out anew, after a workflow task
+    was lost, may have other lines than before.
+    """
+
+    def __init__(self) -> None:
+        self._lines: OrderedDict[tuple[str, str], list[int]] = OrderedDict()
+
+    def of(self, order: Order) -> int:
+        """How many lines from the beginning are there."""
+        pairs = zip(self._lines.get(_key(order), ()), _lines(order), strict=False)
+        return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def remember(self, order: Order) -> None:
+        """Take note that all lines are there."""
+        self._lines[_key(order)] = _lines(order)
+        self._lines.move_to_end(_key(order))
+        if len(self._lines) > _REMEMBERED:
+            self._lines.popitem(last=False)
+
+
+def _key(order: Order) -> tuple[str, str]:
+    return order.seller, order.marketplace_order_id
+
+
+def _lines(order: Order) -> list[int]:
+    return [hash((line.status, line.detail)) for line in order.history]

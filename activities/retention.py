@@ -1,4 +1,4 @@
-"""Throwing the journal's old entries away."""
+"""Throwing away what is old in the journal and in the delivery log of webhooks."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -7,16 +7,17 @@ from typing import Any
 from temporalio import activity
 
 from activities.heartbeat import heartbeats
-from marketplace.store.base import Journal
+from marketplace.store.base import Journal, WebhookStore
 from workflows.catalog_policies import PURGE_JOURNAL
 from workflows.retention import Purged
 
 
 class RetentionActivities:
-    """Keep the journal as long as the settings say."""
+    """Keep journal and delivery log as long as the settings say."""
 
-    def __init__(self, journal: Journal, retention: timedelta) -> None:
+    def __init__(self, journal: Journal, webhooks: WebhookStore, retention: timedelta) -> None:
         self._journal = journal
+        self._webhooks = webhooks
         self._retention = retention
 
     @property
@@ -26,6 +27,10 @@ class RetentionActivities:
 
     @activity.defn(name=PURGE_JOURNAL)
     async def purge_journal(self) -> Purged:
-        """Remove the entries that are older than the retention."""
+        """Remove what is older than the retention; webhooks that are still to be delivered stay."""
+        before = datetime.now(UTC) - self._retention
         async with heartbeats():
-            return Purged(entries=await self._journal.purge(datetime.now(UTC) - self._retention))
+            return Purged(
+                entries=await self._journal.purge(before),
+                webhooks=await self._webhooks.purge(before),
+            )

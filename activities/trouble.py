@@ -1,5 +1,6 @@
-"""What every activity does when the database is away: say so in one line, and be tried again."""
+"""What every activity does when it is not its own fault: say so in one line, and be tried again."""
 
+import asyncio
 from typing import Any
 
 from temporalio import activity
@@ -8,12 +9,16 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from marketplace.store.base import StoreUnavailable
 from marketplace.telemetry import get_logger
+from workflows.policies import CUT_OFF
 
-_log = get_logger("store")
+_log = get_logger("worker")
 
 
-class StoreTrouble(Interceptor):
-    """Turns StoreUnavailable into an error that Temporal tries again, and that the SDK logs without a traceback."""
+class Trouble(Interceptor):
+    """Turns a database that is away, and a call that was cut off, into errors that Temporal tries again.
+
+    The SDK would log both with a traceback.
+    """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:  # noqa: A002 - its name there
         return _Inbound(next)
@@ -24,14 +29,15 @@ class _Inbound(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except StoreUnavailable as error:
-            call = activity.info()
-            _log.warning(
-                "the database is away",
-                call=call.activity_type,
-                workflow_id=call.workflow_id,
-                attempt=call.attempt,
-                error=str(error),
-            )
-            raise ApplicationError(
-                str(error), type="StoreUnavailable", category=ApplicationErrorCategory.BENIGN
-            ) from None
+            raise _told("the database is away", str(error), "StoreUnavailable") from None
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            if details is None or details.cancel_requested or details.paused or details.reset:
+                raise  # somebody wants it so, and the SDK knows how to say that
+            raise _told("a call was cut off", "the worker had to stop, or its time was up", CUT_OFF) from None
+
+
+def _told(what: str, why: str, kind: str) -> ApplicationError:
+    call = activity.info()
+    _log.warning(what, call=call.activity_type, workflow_id=call.workflow_id, attempt=call.attempt, reason=why)
+    return ApplicationError(why, type=kind, category=ApplicationErrorCategory.BENIGN)

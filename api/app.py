@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import uvicorn
 from fastapi import Depends, FastAPI
+from fastapi.responses import PlainTextResponse
 from fastapi_offline import FastAPIOffline
 from prometheus_fastapi_instrumentator import Instrumentator
 from temporalio.client import Client
@@ -18,8 +19,11 @@ from api import docs, problems
 from api.catalog_desk import CatalogDesk
 from api.deps import Services, operator
 from api.desk import OrderDesk
+from api.limits import Limits
 from api.middleware import BodyLimit, OneSlash
-from api.routes import callbacks, carts, catalog, health, logs, notifications, orders
+from api.routes import callbacks, carts, catalog, health, logs, notifications, orders, webhooks
+from api.server import ANSWER_TIME, Server
+from api.webhook_desk import WebhookDesk
 from marketplace.errors import EngineError
 from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens
 from marketplace.seller.base import SellerConfig
@@ -47,8 +51,14 @@ def create_app(
     # Looser than the cart's own limit, so that it is always that one which tells a late Seller from a failed one.
     pool = SellerPool(sellers, Timeouts(read=2 * cart_timeout, total=2 * cart_timeout))
 
+    checking: asyncio.Task[tuple[str, str]] | None = None
+
     async def ready() -> dict[str, str]:
-        temporal, database = await asyncio.gather(_check_temporal(client), _check_store(stores.orders))
+        # Anybody may ask, as often as he likes: all who ask at the same time share one look.
+        nonlocal checking
+        if checking is None or checking.done():
+            checking = asyncio.create_task(_check_parts(client, stores.orders))
+        temporal, database = await asyncio.shield(checking)
         return {"temporal": temporal, "database": database}
 
     @asynccontextmanager
@@ -70,11 +80,13 @@ def create_app(
         desk=OrderDesk(client, stores.orders, settings, sellers),
         catalog=CatalogDesk(client, stores.offers, settings, sellers),
         journal=stores.journal,
+        webhooks=WebhookDesk(client, stores.webhooks, settings),
         sellers=sellers,
         pool=pool,
         keys=ApiKeys(settings.storefront_keys, settings.operator_keys),
         tokens=CallbackTokens(secret_keys(settings)),
         affiliates=AffiliateTokens(secret_keys(settings)),
+        limits=Limits(settings, sellers),
         cart_timeout=cart_timeout,
         ready=ready,
     )
@@ -88,16 +100,26 @@ def create_app(
         notifications.router,
         catalog.router,
         logs.router,
+        webhooks.router,
         health.router,
     ):
         app.include_router(router)
+    app.webhooks.include_router(webhooks.sent)
     # Route templates are the label, not paths: paths hold order ids, and tokens.
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(
-        app, tags=["Operator"], dependencies=[Depends(operator)], responses=docs.problem_docs(401, 403)
+        app,
+        tags=["Operator"],
+        dependencies=[Depends(operator)],
+        response_class=PlainTextResponse,
+        responses=docs.problem_docs(401, 403, 429),
     )
     app.add_middleware(OneSlash)
     app.add_middleware(BodyLimit)
     return app
+
+
+async def _check_parts(client: Client, store: OrderStore) -> tuple[str, str]:
+    return await asyncio.gather(_check_temporal(client), _check_store(store))
 
 
 async def _check_temporal(client: Client) -> str:
@@ -137,11 +159,11 @@ async def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=ANSWER_TIME,
     )
     get_logger("api").info("api listens", url=f"http://{settings.host}:{settings.port}", sellers=sorted(sellers))
     try:
-        await uvicorn.Server(config).serve()
+        await Server(config).serve()
     finally:
         await stores.aclose()
 

@@ -11,8 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.catalog_desk import CatalogDesk
 from api.desk import OrderDesk
+from api.limits import Lane, Limits
 from api.problems import Problem, unavailable
 from api.temporal_calls import NoWorker, OrderConflict, OrderUnknown, SellerUnknown, TemporalAway
+from api.webhook_desk import WebhookDesk
 from marketplace.orders import Identifier
 from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens, Role
 from marketplace.seller.base import SellerConfig
@@ -30,11 +32,13 @@ class Services:
     desk: OrderDesk
     catalog: CatalogDesk
     journal: Journal
+    webhooks: WebhookDesk
     sellers: dict[str, SellerConfig]
     pool: SellerPool
     keys: ApiKeys
     tokens: CallbackTokens
     affiliates: AffiliateTokens
+    limits: Limits
     cart_timeout: float
     """Seconds a shopper is made to wait for a Seller."""
     ready: Callable[[], Coroutine[Any, Any, dict[str, str]]]
@@ -55,27 +59,51 @@ Bearer = Annotated[
 ]
 
 
-def _role(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Role:
+async def stranger(request: Request) -> None:
+    """Count a request without a valid key or token. Guessing is slowed; who has a valid one is not kept out by it."""
+    await services(request).limits.stranger.take(request.client.host if request.client else "")
+
+
+async def _role(request: Request, bearer: HTTPAuthorizationCredentials | None) -> Role:
     keys = services(request).keys
     if not keys.required:
         return Role.OPERATOR
-    role = keys.role_of(bearer.credentials.strip()) if bearer else None
+    key = bearer.credentials.strip() if bearer else ""
+    role = keys.role_of(key)
     if role is None:
+        await stranger(request)
         detail = "send a valid key as 'Authorization: Bearer <key>'"
         raise Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="order-engine"'})
+    await services(request).limits.key.take(key)
     return role
 
 
-def storefront(request: Request, bearer: Bearer) -> None:
+async def storefront(request: Request, bearer: Bearer) -> None:
     """Let storefront and operator keys pass."""
-    _role(request, bearer)
+    await _role(request, bearer)
 
 
-def operator(request: Request, bearer: Bearer) -> None:
+async def operator(request: Request, bearer: Bearer) -> None:
     """Let operator keys pass."""
-    if _role(request, bearer) is not Role.OPERATOR:
+    if await _role(request, bearer) is not Role.OPERATOR:
         raise Problem(403, "this needs an operator key")
 
+
+def _within(lane_of: Callable[[Limits], Lane]) -> Any:
+    """A dependency that holds a place in a lane until the request is answered."""
+
+    async def held(services: ServicesDep) -> AsyncIterator[None]:
+        async with lane_of(services.limits).place():
+            yield
+
+    return Depends(held)
+
+
+# Behind a route's key: whoever has none takes up no place.
+AS_ORDER = _within(lambda limits: limits.orders)
+AS_CHANGE = _within(lambda limits: limits.changes)
+AS_CART = _within(lambda limits: limits.carts)
+AS_READ = _within(lambda limits: limits.reads)
 
 _identifier = TypeAdapter[str](Identifier)
 

@@ -5,6 +5,7 @@ Temporal's retention, is answered from the record, by the same rules (`marketpla
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -59,6 +60,7 @@ Result = TypeVar("Result")
 
 WORKER_WAIT = 5.0
 """Seconds given to a worker to take an update before it is left as a signal."""
+_REMEMBERED = 10_000
 _UNSETTLED = {OrderStatus.SIMULATING, OrderStatus.PLACING}
 
 
@@ -90,6 +92,7 @@ class OrderDesk:
         self._store = store
         self._settings = settings
         self._sellers = sellers
+        self._seller_order_ids: OrderedDict[str, str] = OrderedDict()
 
     # --- the storefront ---
 
@@ -161,18 +164,15 @@ class OrderDesk:
         try:
             # The same report has the same update id: Temporal answers a repeat without asking the workflow.
             update_id = f"payment-{report.status}-{report.transaction_id}"
-            answer = await self._update(handle, "payment", report, OrderAnswer, update_id=update_id)
-        except NoWorker:
-            await self._signal(handle, "payment_reported", report)
-            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
-        except _Late:
-            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
+            answer = await self._tell(handle, "payment", "payment_reported", report, OrderAnswer, update_id)
         except Closed:
             record = await self._record(marketplace_order_id)
             _check(payment_conflict(record.order.status, record.payment, report))
             if record.payment != report:
                 _check_ended(record.order)
             return Answer(record.order, Outcome.DONE)
+        if answer is None:
+            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
         return Answer(await self._newest(answer), Outcome.DONE)
 
     async def cancel(self, marketplace_order_id: str, request: CancelRequest) -> Answer:
@@ -182,20 +182,16 @@ class OrderDesk:
         """
         handle = await self._handle(marketplace_order_id)
         try:
-            answer = await self._update(handle, "cancel", request, CancelAnswer)
-        except NoWorker:
-            await self._signal(handle, "cancel_requested", request)
-        except _Late:
-            pass
+            answer = await self._tell(handle, "cancel", "cancel_requested", request, CancelAnswer)
         except Closed:
             record = await self._record(marketplace_order_id)
             _check(cancel_conflict(record.order.status, has_open_invoice=has_open_invoice(record.order.invoices)))
             _check_ended(record.order)
             return Answer(record.order, Outcome.DONE)
-        else:
-            done = answer.outcome is CancelOutcome.CANCELED
-            return Answer(answer.order, Outcome.DONE if done else Outcome.ACCEPTED)
-        return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
+        if answer is None:
+            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
+        done = answer.outcome is CancelOutcome.CANCELED
+        return Answer(answer.order, Outcome.DONE if done else Outcome.ACCEPTED)
 
     # --- operators ---
 
@@ -214,9 +210,20 @@ class OrderDesk:
 
     # --- Sellers ---
 
-    async def record_of(self, marketplace_order_id: str) -> OrderRecord | None:
-        """What is recorded of an order, None before its workflow has first run."""
-        return await self._store.get(marketplace_order_id)
+    async def seller_order_id(self, marketplace_order_id: str) -> str | None:
+        """The Seller's id of an order, None before it is known. It never changes: a record, which may be large, is
+        not read for each callback.
+        """
+        known = self._seller_order_ids.get(marketplace_order_id)
+        if known is None:
+            record = await self._store.get(marketplace_order_id)
+            if record is None or (known := record.order.order_id) is None:
+                return None
+            self._seller_order_ids[marketplace_order_id] = known
+            if len(self._seller_order_ids) > _REMEMBERED:
+                self._seller_order_ids.popitem(last=False)
+        self._seller_order_ids.move_to_end(marketplace_order_id)
+        return known
 
     async def take_report(self, seller: str, marketplace_order_id: str, signal: str, report: SellerReport) -> None:
         """Make a Seller's report durable. Returns when it is, or was before.
@@ -226,20 +233,13 @@ class OrderDesk:
         handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
         try:
             if isinstance(report, SellerCancelReport):
-                await self._take_cancel(handle, report)
+                # Not answered in time: taken by the workflow, and only the record is behind.
+                await self._tell(handle, "seller_cancel", "seller_cancel_reported", report, OrderAnswer)
             else:
                 await self._signal(handle, signal, report)
         except Closed:
             record = await self._record(marketplace_order_id)
             self._check_closed(record, report)
-
-    async def _take_cancel(self, handle: WorkflowHandle[Any, Any], report: SellerCancelReport) -> None:
-        try:
-            await self._update(handle, "seller_cancel", report, OrderAnswer)
-        except NoWorker:
-            await self._signal(handle, "seller_cancel_reported", report)
-        except _Late:
-            pass  # taken by the workflow; only the record is behind
 
     @staticmethod
     def _check_closed(record: OrderRecord, report: SellerReport) -> None:
@@ -256,17 +256,18 @@ class OrderDesk:
 
     async def _accepted(self, request: OrderRequest, start: OrderStart) -> Answer:
         """Nobody has answered in time: make sure the order is durable, and that it is this order."""
-        await self._check_temporal()
         try:
+            # One patience for all of it: who asked has waited already, and must not give up before it is answered.
             async with temporal(self._client):
+                await self._client.service_client.check_health(timeout=RPC_TIMEOUT)
                 handle = await self._client.start_workflow(
                     ORDER_WORKFLOW, start.order, **start.options(), rpc_timeout=RPC_TIMEOUT
                 )
                 memo = await (await handle.describe(rpc_timeout=RPC_TIMEOUT)).memo()
+                _check_same(memo.get(DIGEST) == start.digest)
+                return Answer(await self.find(request.marketplace_order_id), Outcome.ACCEPTED)
         except Closed:
             return await self._ended_meanwhile(request, start.digest)
-        _check_same(memo.get(DIGEST) == start.digest)
-        return Answer(await self.find(request.marketplace_order_id), Outcome.ACCEPTED)
 
     async def _ended_meanwhile(self, request: OrderRequest, digest: str) -> Answer:
         """The order ended after its record was read, and before it was asked."""
@@ -300,6 +301,27 @@ class OrderDesk:
         """The order as answered, or as recorded since: a repeated update id answers what was true at first."""
         record = await self._store.get(answer.order.marketplace_order_id)
         return record.order if record is not None and record.version > answer.version else answer.order
+
+    async def _tell(
+        self,
+        handle: WorkflowHandle[Any, Any],
+        update: str,
+        signal: str,
+        argument: Model,
+        result: type[Result],
+        update_id: str | None = None,
+    ) -> Result | None:
+        """Ask a workflow, or where no worker answers leave it a signal that says the same: durable, but None.
+
+        None too when a worker took it and is late. Raises Closed, whenever it is noticed.
+        """
+        try:
+            return await self._update(handle, update, argument, result, update_id)
+        except NoWorker:
+            await self._signal(handle, signal, argument)
+        except _Late:
+            pass
+        return None
 
     async def _update(
         self,

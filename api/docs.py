@@ -112,14 +112,19 @@ _MEANINGS = {
     413: "Body over 1 MiB",
     422: "A field is invalid; `errors` names it",
     502: "The Seller failed",
-    503: "Temporal or the database is away; nothing was changed",
+    429: "Too many requests of one caller; `Retry-After` says when to come again",
+    503: "Busy (`type` ends in `busy`, nothing was done), or Temporal or the database is away: send it again",
     504: "The Seller is late",
 }
 
 
 def body_docs(model: type[BaseModel], example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
     """OpenAPI's description of a body that the route reads itself."""
-    content = {"application/json": {"schema": {"$ref": _REF.format(model=model.__name__)}, "example": example}}
+    schema: dict[str, Any] = {"$ref": _REF.format(model=model.__name__)}
+    if not required:
+        # Nothing can be said by sending null, too.
+        schema = {"anyOf": [schema, {"type": "null"}]}
+    content = {"application/json": {"schema": schema, "example": example}}
     return {"requestBody": {"required": required, "content": content}}
 
 
@@ -146,7 +151,12 @@ def install(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes, tags=_TAGS
+                title=app.title,
+                version=app.version,
+                description=app.description,
+                routes=app.routes,
+                webhooks=app.webhooks.routes,
+                tags=_TAGS,
             )
             bodies = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_REF)[1]
             answers = models_json_schema([(Order, "serialization"), (ProblemBody, "serialization")], ref_template=_REF)[
@@ -163,7 +173,7 @@ def install(app: FastAPI) -> None:
 
 def _drop_unused_answers(document: dict[str, Any]) -> None:
     """Take out the framework's own 422, which it adds to each route with a parameter and no answer here looks like."""
-    for methods in document["paths"].values():
+    for methods in (*document["paths"].values(), *document.get("webhooks", {}).values()):
         for operation in methods.values():
             if "HTTPValidationError" in str(operation["responses"].get("422")):
                 del operation["responses"]["422"]
@@ -176,5 +186,6 @@ _TAGS = [
     {"name": "Seller callbacks", "description": "Called by the Seller, below the order's marketplaceServicesEndpoint."},
     {"name": "SKU change notification", "description": "Called by the Seller, at its affiliate endpoint."},
     {"name": "Catalog", "description": "Offers as last read at their Sellers, decisions about them, and imports."},
-    {"name": "Operator", "description": "Parked orders, exchange log, health and metrics."},
+    {"name": "Operator", "description": "Parked orders, exchange log, webhooks, health and metrics."},
+    {"name": "Webhooks", "description": "Sent to the storefront, when it has an address for them."},
 ]

@@ -32,12 +32,18 @@ def _flag(value: Any) -> Any:
     return value
 
 
-Id = Annotated[SkuId, BeforeValidator(_digits), WithJsonSchema({"type": ["string", "integer"]})]
-MaybeId = Annotated[SkuId | None, BeforeValidator(_digits), WithJsonSchema({"type": ["string", "integer", "null"]})]
+# The document tells what is read, not what it is read as.
+_ID: list[dict[str, Any]] = [
+    {"type": "string", "pattern": r"^\s*[1-9][0-9]{0,9}\s*$"},
+    {"type": "integer", "minimum": 1, "maximum": 9_999_999_999},
+]
+_NOTHING: dict[str, Any] = {"enum": [None, "", "0", 0]}
+Id = Annotated[SkuId, BeforeValidator(_digits), WithJsonSchema({"anyOf": _ID})]
+MaybeId = Annotated[SkuId | None, BeforeValidator(_digits), WithJsonSchema({"anyOf": [*_ID, _NOTHING]})]
 Flag = Annotated[
     Annotated[bool, Field(strict=True)] | None,
     BeforeValidator(_flag),
-    WithJsonSchema({"type": ["boolean", "string", "null"]}),
+    WithJsonSchema({"enum": [True, False, None, "true", "false", ""]}),
 ]
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128)]
 

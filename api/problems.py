@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details: every answer that is not a success says what is wrong and what to do."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -28,6 +29,7 @@ _TITLES = {
     409: "Conflict with the order's state",
     413: "Body too large",
     422: "Invalid request",
+    429: "Too many requests",
     500: "Internal error",
     502: "Seller failed",
     503: "Temporarily unavailable",
@@ -35,7 +37,7 @@ _TITLES = {
 }
 
 
-_SECRET = ("callbacks", "affiliates")
+_SECRET = re.compile(r"callbacks|affiliates", re.IGNORECASE)
 _CURES = {
     "extra_forbidden": "unknown field: remove it or correct its spelling",
     "missing": "required: add this field",
@@ -83,8 +85,11 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's own word
 
 
 def unavailable(what: str, retry_after: int = 5) -> Problem:
-    """A 503: something the engine needs is away; nothing was changed, the same request may be sent again."""
-    return Problem(503, f"{what}; send the same request again", headers={"Retry-After": str(retry_after)})
+    """A 503: something the engine needs is away. What was asked may have been taken all the same, so it must be safe
+    to ask again: every call here that changes something is.
+    """
+    cure = "send the same request again, which does nothing twice"
+    return Problem(503, f"{what}; {cure}", headers={"Retry-After": str(retry_after)})
 
 
 def render(problem: Problem, request: Request) -> Response:
@@ -121,9 +126,10 @@ def _escape(part: int | str) -> str:
 
 
 def _instance(request: Request) -> str:
-    # Paths below these hold tokens; a problem may be logged by whoever receives it.
+    # Paths below these hold tokens, wherever a mistyped one has them; a problem may be logged by whoever receives it.
     path: str = request.scope["path"]
-    return next((f"/{name}" for name in _SECRET if path.startswith(f"/{name}/")), quote(path[:500]))
+    secret = _SECRET.search(path)
+    return quote(path[: min(secret.end(), 500) if secret else 500])
 
 
 def _allowed(app: FastAPI, request: Request) -> str:

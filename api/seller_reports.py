@@ -5,17 +5,31 @@ understood is refused: the Seller's user sees the 400 and can mend it, while a g
 """
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from marketplace.orders import Invoice, InvoiceItem, InvoiceType, SellerDate, Tracking, TrackingEvent
+from marketplace.orders import Invoice, InvoiceItem, InvoiceType, SellerDate, Tracking, TrackingEvent, parse_seller_date
 from workflows.messages import DeliveryReport, InvoiceReport, SellerCancelReport, SellerReport, TrackingReport
 
 MAX_CENTS = 10**13
 _MOST = 2000
+_OR_NULL: JsonDict = {"type": ["array", "null"]}
+
+_NUMBER = re.compile(r"[-+]?[0-9]*\.?[0-9]*")
 
 Report = TypeVar("Report", bound=SellerReport)
 
@@ -36,10 +50,52 @@ def _whole(value: Any) -> Any:
     return value
 
 
-Words = Annotated[Annotated[str, Field(max_length=2000)] | None, BeforeValidator(_text)]
-Number = Annotated[str, Field(min_length=1, max_length=128), BeforeValidator(_text)]
-Cents = Annotated[int, Field(strict=True, ge=0, le=MAX_CENTS), BeforeValidator(_whole)]
-Units = Annotated[int, Field(strict=True, ge=1, le=1_000_000), BeforeValidator(_whole)]
+# The document tells what is read, not what it is read as.
+_BLANK: dict[str, Any] = {"type": ["string", "null"], "pattern": r"^\s*$"}
+
+
+def _number_schema(least: int, most: int, digits: str, *others: dict[str, Any]) -> WithJsonSchema:
+    integer = {"type": "integer", "minimum": least, "maximum": most}
+    return WithJsonSchema({"anyOf": [integer, {"type": "string", "pattern": rf"^\s*{digits}\s*$"}, *others]})
+
+
+def _dated(value: Any) -> Any:
+    # A number would be taken for seconds or, when it is large, for milliseconds: no date that VTEX documents is one.
+    read = parse_seller_date(value)
+    if isinstance(read, int | float) or (isinstance(read, str) and _NUMBER.fullmatch(read.strip())):
+        raise PydanticCustomError("date", "send a date such as 2026-03-10T12:28:00Z")
+    return read
+
+
+Words = Annotated[
+    Annotated[str, Field(max_length=2000)] | None,
+    BeforeValidator(_text),
+    WithJsonSchema({"type": ["string", "integer", "null"], "maxLength": 2000}),
+]
+Number = Annotated[
+    str,
+    Field(min_length=1, max_length=128),
+    BeforeValidator(_text),
+    WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": 128, "pattern": r"\S"}),
+]
+Cents = Annotated[
+    int,
+    Field(strict=True, ge=0, le=MAX_CENTS),
+    BeforeValidator(_whole),
+    _number_schema(0, MAX_CENTS, "[0-9]{1,13}"),
+]
+MaybeCents = Annotated[Cents | None, BeforeValidator(_whole), _number_schema(0, MAX_CENTS, "[0-9]{1,13}", _BLANK)]
+Units = Annotated[
+    int,
+    Field(strict=True, ge=1, le=1_000_000),
+    BeforeValidator(_whole),
+    _number_schema(1, 1_000_000, "[1-9][0-9]{0,5}"),
+]
+Moment = Annotated[
+    SellerDate,
+    BeforeValidator(_dated),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, _BLANK]}),
+]
 
 
 class _Body(BaseModel):
@@ -50,7 +106,7 @@ class _Carried(_Body):
     courier: Words = Field(default=None, validation_alias=AliasChoices("courier", "carrier"))
     tracking_number: Words = Field(default=None, validation_alias="trackingNumber")
     tracking_url: Words = Field(default=None, validation_alias="trackingUrl")
-    dispatched_date: SellerDate = Field(default=None, validation_alias="dispatchedDate")
+    dispatched_date: Moment = Field(default=None, validation_alias="dispatchedDate")
 
     @model_validator(mode="before")
     @classmethod
@@ -80,11 +136,9 @@ class InvoiceBody(_Carried):
 
     type: InvoiceType
     invoice_number: Number = Field(validation_alias="invoiceNumber")
-    invoice_value: Annotated[Cents | None, BeforeValidator(_whole)] = Field(
-        default=None, validation_alias="invoiceValue"
-    )
-    issuance_date: SellerDate = Field(default=None, validation_alias="issuanceDate")
-    items: list[_Line] = Field(default=[], max_length=_MOST)
+    invoice_value: MaybeCents = Field(default=None, validation_alias="invoiceValue")
+    issuance_date: Moment = Field(default=None, validation_alias="issuanceDate")
+    items: list[_Line] = Field(default=[], max_length=_MOST, json_schema_extra=_OR_NULL)
     invoice_url: Words = Field(default=None, validation_alias="invoiceUrl")
     invoice_key: Words = Field(default=None, validation_alias="invoiceKey")
 
@@ -137,14 +191,14 @@ class _Event(_Body):
     city: Words = None
     state: Words = None
     description: Words = None
-    date: SellerDate = None
+    date: Moment = None
 
 
 class DeliveryBody(_Body):
     """`POST|PUT …/invoice/{invoiceNumber}/tracking`: the courier's events."""
 
     is_delivered: bool = Field(validation_alias="isDelivered", strict=True)
-    events: list[_Event] = Field(default=[], max_length=_MOST)
+    events: list[_Event] = Field(default=[], max_length=_MOST, json_schema_extra=_OR_NULL)
 
     @field_validator("events", mode="before")
     @classmethod

@@ -36,7 +36,7 @@ class OrderConflict(EngineError):  # noqa: N818
 
 
 class TemporalAway(EngineError):  # noqa: N818
-    """Temporal cannot be reached: nothing is durable, so nothing was promised."""
+    """Temporal cannot be reached, or not in time: nothing was promised, though what was asked may be durable."""
 
 
 class NoWorker(EngineError):  # noqa: N818
@@ -75,7 +75,13 @@ async def temporal(client: Client, patience: timedelta | None = RPC_TIMEOUT) -> 
             if _names_namespace(error):
                 raise TemporalAway(f"Temporal has no namespace {client.namespace}: set TEMPORAL_NAMESPACE") from None
             raise Closed from None
-        raise TemporalAway(f"Temporal cannot be reached ({error.status.name})") from None
+        raise _away(error.status) from None
+
+
+def _away(status: RPCStatusCode) -> TemporalAway:
+    if status is RPCStatusCode.RESOURCE_EXHAUSTED:
+        return TemporalAway("Temporal takes no more at the moment")
+    return TemporalAway(f"Temporal cannot be reached ({status.name})")
 
 
 def _names_namespace(error: RPCError) -> bool:

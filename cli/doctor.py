@@ -6,7 +6,6 @@ from collections.abc import Coroutine, Mapping
 from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import typer
 from sqlalchemy import make_url
@@ -15,21 +14,18 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSyste
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli import catalog_checks
-from cli.checks import SHOWN, Check, Finding, Findings, Said, State, make_checks, some, someone_polls
+from cli import catalog_checks, order_checks, stuck
+from cli.checks import Check, Finding, Findings, Said, State, make_checks, someone_polls
 from cli.output import columns, console, print_json, show
+from cli.seller_check import ask_seller
 from cli.session import CommandError, quiet_runtime
-from marketplace.errors import Cause, SellerCredentials, SellerError, SellerRateLimited, SellerRefused
-from marketplace.seller.base import OrderRef, SellerConfig
-from marketplace.seller.client import Timeouts, build_seller
+from marketplace.seller.base import SellerConfig
 from marketplace.settings import Settings, check_api_safety, is_loopback, load_sellers, load_settings
 from marketplace.store.base import StoreUnavailable
 from marketplace.store.stores import Stores, open_migrated_stores
 from marketplace.temporal import connect, listed_search_attributes
 from workflows.catalog_policies import SKU_ID, catalog_queue
-from workflows.policies import ORDER_WORKFLOW, SEARCH_ATTRIBUTES
-
-_MOST: Final = 200
+from workflows.policies import SEARCH_ATTRIBUTES
 
 
 def doctor(
@@ -95,6 +91,7 @@ class _Examination:
         database = "look at ORDER_ENGINE_DATABASE_URL and at the database"
         settings, namespace = ("settings",), ("namespace",)
         runs, offers = ("namespace", "sellers file"), ("database", "sellers file")
+        attributes = ("search attributes", "sellers file")
         return [
             Check("API address", self._api_address, needs=settings),
             Check("public URL", self._public_url, needs=("settings", "sellers file")),
@@ -103,11 +100,17 @@ class _Examination:
             Check("search attributes", self._search_attributes, temporal, namespace),
             Check("worker", self._worker, temporal, namespace),
             Check("catalog worker", self._catalog_worker, temporal, namespace),
+            Check("other task queues", self._other_queues, temporal, namespace),
             Check("failing orders", self._failing_orders, temporal, namespace),
+            Check("failing catalog", self._failing_catalog, temporal, namespace),
+            Check("stopped orders", self._stopped_orders, temporal, namespace),
+            Check("removed Sellers", self._removed_sellers, temporal, attributes),
             Check("schedules", self._schedules, temporal, runs),
             Check("failed imports", self._failed_imports, temporal, runs),
+            Check("stuck imports", self._stuck_imports, temporal, namespace),
             Check("database", self._database, database, settings),
             Check("orders in need", self._orders_in_need, database, ("database",)),
+            Check("waiting orders", self._waiting_orders, database, ("database",)),
             Check("failed offers", self._failed_offers, database, offers),
         ]
 
@@ -116,7 +119,7 @@ class _Examination:
         if file.state is not State.OK:
             return [Check("Sellers", self._read_sellers, needs=needs)]
         return [
-            Check(f"Seller {account}", partial(_ask_seller, config, self._limit), "look at its base_url", needs)
+            Check(f"Seller {account}", partial(ask_seller, config, self._limit), "look at its base_url", needs)
             for account, config in sorted(self._sellers.items())
         ]
 
@@ -196,22 +199,22 @@ class _Examination:
         return await catalog_checks.failed_imports(self._client, self._sellers)
 
     async def _failing_orders(self) -> Said:
-        # The server marks a workflow so after five failed tasks in a row, and takes the mark off after a good one.
-        marked = "ExecutionStatus = 'Running' AND TemporalReportedProblems IS NOT NULL"
-        query = f"WorkflowType = '{ORDER_WORKFLOW}' AND {marked}"
-        try:
-            count = (await self._client.count_workflows(query)).count
-            failing = [found.id async for found in self._client.list_workflows(query, limit=SHOWN)]
-        except RPCError as error:
-            if error.status is not RPCStatusCode.INVALID_ARGUMENT:
-                raise
-            return State.SKIPPED, "this server does not tell whose workflow tasks fail"
-        if not count:
-            return State.OK, "none"
-        raise CommandError(
-            f"{count} cannot go on because of a bug ({some(failing, count)}): see the failure in Temporal's UI and"
-            " deploy a worker that mends it; no order is lost meanwhile"
-        )
+        return await stuck.no_failing_tasks(self._client, stuck.ORDERS)
+
+    async def _failing_catalog(self) -> Said:
+        return await stuck.no_failing_tasks(self._client, stuck.CATALOG)
+
+    async def _stopped_orders(self) -> Said:
+        return await stuck.stopped_orders(self._client, self._settings.task_queue)
+
+    async def _other_queues(self) -> Said:
+        return await stuck.other_queues(self._client, self._settings.task_queue)
+
+    async def _removed_sellers(self) -> Said:
+        return await stuck.removed_sellers(self._client, self._sellers, self._settings.task_queue)
+
+    async def _stuck_imports(self) -> Said:
+        return await stuck.stuck_imports(self._client, self._settings.task_queue)
 
     # --- the database ---
 
@@ -226,45 +229,15 @@ class _Examination:
 
     async def _orders_in_need(self) -> Said:
         assert self._stores is not None
-        page = await self._stores.orders.list(needs_attention=True, limit=_MOST)
-        if not page.orders:
-            return State.OK, "none"
-        count = f"{len(page.orders)}{' or more' if page.next_cursor else ''}"
-        ids = some([order.marketplace_order_id for order in page.orders], len(page.orders))
-        return State.WARNING, f"{count} ({ids}): `order-engine orders list --needs-attention`"
+        return await order_checks.orders_in_need(self._stores.orders)
+
+    async def _waiting_orders(self) -> Said:
+        assert self._stores is not None
+        return await order_checks.waiting_orders(self._stores.orders)
 
     async def _failed_offers(self) -> Said:
         assert self._stores is not None
         return await catalog_checks.failed_offers(self._stores.offers, self._sellers)
-
-
-# --- Sellers ---
-
-
-async def _ask_seller(config: SellerConfig, limit: float) -> Said:
-    """Ask for an order that cannot exist: only who may read orders learns that there is none."""
-    seller = build_seller(config, Timeouts(connect=limit, pool=limit, read=limit, total=limit))
-    try:
-        await seller.read(OrderRef(marketplace_order_id=f"doctor-{uuid4().hex}"))
-    except SellerRefused as error:
-        failure = error.failure
-        if failure.cause is not Cause.NOT_FOUND:
-            raise CommandError(f"{config.base_url} refuses to tell of orders: {failure}") from None
-        if failure.code is None:
-            # Any web server says 404 to a path that it does not know.
-            return State.WARNING, f"{config.base_url} answers {failure}, not as VTEX does: look at its base_url"
-    except SellerRateLimited as error:
-        return State.WARNING, f"{config.base_url} has too many requests to answer: {error}; ask again later"
-    except SellerCredentials as error:
-        raise CommandError(
-            f"{config.base_url} refuses the app key and token: {error}; look at the variables named in"
-            " app_key_env and app_token_env, and at the key's role in VTEX"
-        ) from None
-    except SellerError as error:
-        raise CommandError(f"{config.base_url} does not answer as a Seller: {error}; look at its base_url") from None
-    finally:
-        await seller.aclose()
-    return State.OK, f"{config.base_url} takes the app key and token"
 
 
 # --- words ---

@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "api": ("cli.parts", _PARTS),
     "orders": ("cli.orders", _OPERATOR),
     "catalog": ("cli.catalog", _OPERATOR),
+    "webhooks": ("cli.webhooks", _OPERATOR),
     "sellers": ("cli.sellers", _OPERATOR),
     "doctor": ("cli.doctor", _OPERATOR),
 }

@@ -1,15 +1,18 @@
 """`order-engine orders`: the operator's work with orders from a terminal."""
 
 import shlex
+from functools import partial
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from api.desk import Answer, Outcome
+from cli.need import Asked, InNeed, find_in_need, find_with_standing
 from cli.options import AsJson, Cursor, check_id, usage
 from cli.output import clean, columns, console, minute, moment, pairs, print_json, show
-from cli.session import with_desk
+from cli.session import CommandError, with_desk, with_desks
+from cli.stuck import TASKS_FAIL
 from marketplace.money import as_text
 from marketplace.orders import (
     Action,
@@ -26,9 +29,15 @@ from workflows.policies import order_workflow_id
 app = typer.Typer(help="See orders, and decide about those that need attention.", no_args_is_help=True)
 
 _MEANINGS: Final = {
-    Action.RETRY: "try the failed step again, or accept what was flagged",
+    Action.RETRY: "try the failed step again",
     Action.ABORT: "end it; what the Seller has of it is canceled there",
 }
+_OF_A_CANCELLATION: Final = {
+    Action.RETRY: "ask the Seller again",
+    Action.ABORT: "close it without the Seller's word; settle with the Seller what it has of it",
+}
+_OF_A_FLAG: Final = {Action.RETRY: "accept what was flagged"}
+_CANCELING: Final = {OrderStatus.CANCELLATION_REQUESTED, OrderStatus.PAYMENT_DENIED, OrderStatus.EXPIRED}
 _WIDE: Final = 105
 
 
@@ -45,26 +54,30 @@ def list_orders(
     as_json: AsJson = False,
 ) -> None:
     """List orders, newest first."""
+    asked = Asked(status, seller, limit, cursor)
     with usage("--cursor", "not one of this list: start without one"):
-        page = with_desk(lambda desk: desk.page(status, seller, needs_attention or None, limit, cursor))
-    if as_json:
-        print_json(page)
-        return
+        in_need = with_desks(partial(find_in_need, asked)) if needs_attention else None
+        page = in_need or with_desk(lambda desk: desk.page(status, seller, None, limit, cursor))
     filters = ["--status", status] if status else []
     filters += ["--seller", seller] if seller else []
     filters += ["--needs-attention"] if needs_attention else []
     filters += ["--limit", str(limit)] if limit != 50 else []  # noqa: PLR2004 - the default above
-    _print_page(page, shlex.join(filters))
+    if as_json:
+        print_json(page)
+    else:
+        _print_page(page, shlex.join(filters))
+    if in_need and in_need.failing is None:
+        raise CommandError(f"orders that a bug holds up may be missing here: {in_need.untold}")
 
 
 @app.command("show")
 def show_order(marketplace_order_id: Id, as_json: AsJson = False) -> None:
     """Show one order: where it stands, what you can do about it, and how it came there."""
-    order = with_desk(lambda desk: desk.find(marketplace_order_id))
     if as_json:
-        print_json(order)
-    else:
-        _print_order(order)
+        print_json(with_desk(lambda desk: desk.find(marketplace_order_id)))
+        return
+    order, held_up = with_desks(partial(find_with_standing, marketplace_order_id))
+    _print_order(order, held_up)
 
 
 @app.command("resume")
@@ -122,36 +135,48 @@ def _told_of_cancel(answer: Answer) -> str:
 
 def _print_page(page: OrderPage, filters: str) -> None:
     out = console()
-    if not page.orders:
+    in_need = page if isinstance(page, InNeed) else InNeed(orders=page.orders)
+    if not (page.orders or in_need.unparked or in_need.unrecorded):
         out.print("No orders.")
         return
+    failing = {one.workflow_id for one in in_need.failing or []}
     names = ["ID", "SELLER", "STATUS", "ATTENTION", "VALUE", "UPDATED (UTC)", "CREATED (UTC)"]
     # On a narrow terminal one time is enough, rather than to break every line.
     names = names if out.width >= _WIDE else names[:-1]
     table = columns(*names)
     table.columns[4].justify = "right"
-    for order in page.orders:
-        reason = order.reason.code if order.reason else "yes"
+    for one in in_need.unrecorded:
+        table.add_row(one.marketplace_order_id, one.seller, "", TASKS_FAIL, style="bold red")
+    for order in (*in_need.unparked, *page.orders):
+        fails = order_workflow_id(order.seller, order.marketplace_order_id) in failing
+        attention = _attention(order, fails=fails)
         cells = (
             order.marketplace_order_id,
             order.seller,
             order.status,
-            reason if order.needs_attention else "",
+            attention,
             as_text(order.marketplace_payment_value),
             minute(order.history[-1].at),
             minute(order.history[0].at),
         )
-        table.add_row(*cells[: len(names)], style="bold red" if order.needs_attention else None)
+        table.add_row(*cells[: len(names)], style="bold red" if attention else None)
     show(out, table)
+    if failing:
+        out.print(f"\n{TASKS_FAIL}: a bug holds these up; a worker that mends it brings them on", soft_wrap=True)
     if page.next_cursor:
         parts = ("order-engine orders list", filters, f"--cursor {page.next_cursor}")
         out.print(f"\nMore: {' '.join(filter(None, parts))}", soft_wrap=True)
 
 
-def _print_order(order: Order) -> None:
+def _attention(order: Order, *, fails: bool) -> str:
+    reason = (order.reason.code if order.reason else "yes") if order.needs_attention else ""
+    return ", ".join(filter(None, (reason, TASKS_FAIL if fails else "")))
+
+
+def _print_order(order: Order, held_up: list[str]) -> None:
     out = console()
     out.print(f"{order.marketplace_order_id} at {order.seller}", style="bold")
-    show(out, pairs(*_facts(order)))
+    show(out, pairs(*_facts(order), *(("held up" if not place else "", told) for place, told in enumerate(held_up))))
     if commands := _commands(order):
         _heading(out, "You can")
         for command, meaning in commands:
@@ -186,7 +211,9 @@ def _commands(order: Order) -> list[tuple[str, str]]:
     name = (
         f"-- {order.marketplace_order_id}" if order.marketplace_order_id.startswith("-") else order.marketplace_order_id
     )
-    commands = [(f"order-engine orders resume {name} {action}", _MEANINGS[action]) for action in order.allowed_actions]
+    meanings = _OF_A_CANCELLATION if order.status in _CANCELING else _MEANINGS
+    meanings = meanings if Action.ABORT in order.allowed_actions else _OF_A_FLAG
+    commands = [(f"order-engine orders resume {name} {action}", meanings[action]) for action in order.allowed_actions]
     conflict = cancel_conflict(order.status, has_open_invoice=has_open_invoice(order.invoices))
     if conflict is None and order.status not in {OrderStatus.CANCELED, OrderStatus.CANCELLATION_REQUESTED}:
         commands.append((f"order-engine orders cancel --reason TEXT {name}", "ask the Seller to cancel it"))

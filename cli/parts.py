@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from cli.local import Ports, require_free, temporal_command, writing
+from cli.local import HOST, Ports, require_free, temporal_command, writing
 from marketplace.errors import EngineError
 from marketplace.settings import PREFIX, load_settings
 
 # Each command imports its own part alone: worker and API take more than a second each.
 
 _DEFAULTS = Ports()
-Port = Annotated[int, typer.Option(min=1, max=65535, help="Port on the loopback address.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 
 
 class SandboxFailed(EngineError):  # noqa: N818 - it names what is the matter
@@ -40,6 +40,9 @@ def temporal(
 
 def sandbox(
     port: Port = _DEFAULTS.sandbox,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on. The control API knows no keys: keep others away from it.")
+    ] = HOST,
     autopilot: Annotated[
         bool, typer.Option("--autopilot", help="Lead every dispatched order to its delivery by itself.")
     ] = False,
@@ -53,11 +56,14 @@ def sandbox(
     from sandbox.server import serve  # noqa: PLC0415 - see above
     from sandbox.state import StateFileError  # noqa: PLC0415 - see above
 
-    require_free(port, "choose another with --port")
+    require_free(port, "choose another with --port", host)
     config = SandboxConfig(autopilot=autopilot, pace=pace, state_file=state_file)
     try:
         serve(
-            config, port=port, on_start=lambda url: typer.echo(f"sandbox Seller {config.account}: {url}/sandbox/docs")
+            config,
+            host=host,
+            port=port,
+            on_start=lambda url: typer.echo(f"sandbox Seller {config.account}: {url}/sandbox/docs"),
         )
     except StateFileError as error:
         raise SandboxFailed(f"sandbox: {error}") from error
@@ -84,7 +90,7 @@ def api(
             os.environ[f"{PREFIX}{name}"] = str(value)
     settings = load_settings()
     require_free(settings.port, f"choose another with --port or {PREFIX}PORT", settings.host)
-    # The server raises its signal again once it has stopped; SIGTERM would end the process before the store is closed.
+    # The server takes signals once it runs; before that SIGTERM would end the process with its store open.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = main()

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, TypeVar
 
+from temporalio.client import Client
 from temporalio.exceptions import TemporalError
 from temporalio.runtime import Runtime, TelemetryConfig
 
 from api.catalog_desk import CatalogDesk, OfferUnknown
 from api.desk import OrderDesk
 from api.temporal_calls import NoWorker, OrderUnknown, TemporalAway
+from api.webhook_desk import WebhookDesk, WebhookUnknown
 from marketplace.errors import EngineError
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import load_sellers, load_settings
@@ -25,6 +27,7 @@ Result = TypeVar("Result")
 _ADVICE: Final[dict[type[EngineError], str]] = {
     OrderUnknown: "`order-engine orders list` shows the orders",
     OfferUnknown: "`order-engine catalog list` shows the offers",
+    WebhookUnknown: "`order-engine webhooks list` shows the webhooks",
     NoWorker: "start one with `order-engine worker`",
     TemporalAway: "`order-engine doctor` tells more",
     StoreUnavailable: "start it, or set ORDER_ENGINE_DATABASE_URL",
@@ -42,7 +45,10 @@ class Desks:
     orders: OrderDesk
     catalog: CatalogDesk
     journal: Journal
+    webhooks: WebhookDesk
     sellers: Mapping[str, SellerConfig]
+    client: Client
+    """Connects with its first call; what the record alone can answer never makes one."""
 
 
 def with_desk(work: Callable[[OrderDesk], Awaitable[Result]]) -> Result:
@@ -86,7 +92,9 @@ async def _desks() -> AsyncIterator[Desks]:
             orders=OrderDesk(client, stores.orders, settings, sellers),
             catalog=CatalogDesk(client, stores.offers, settings, sellers),
             journal=stores.journal,
+            webhooks=WebhookDesk(client, stores.webhooks, settings),
             sellers=sellers,
+            client=client,
         )
     finally:
         await stores.aclose()

@@ -66,5 +66,6 @@ def _kind(line: HistoryEntry) -> _Kind | None:
 
 
 def _entry_id(order: Order, index: int) -> str:
-    text = f"{order.seller} {order.marketplace_order_id} {index}"
+    line = order.history[index]
+    text = f"{order.seller} {order.marketplace_order_id} {index} {line.status} {line.detail}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]

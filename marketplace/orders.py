@@ -43,9 +43,10 @@ def _without_nul(text: str) -> str:
 
 
 _Clean = AfterValidator(_without_nul)
-Text = Annotated[str, StringConstraints(max_length=1000), _Clean]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=250), _Clean]
-Note = Annotated[str, StringConstraints(max_length=500), _Clean]
+_DOCUMENTED = Field(json_schema_extra={"pattern": r"^[^\u0000]*$"})
+Text = Annotated[str, StringConstraints(max_length=1000), _Clean, _DOCUMENTED]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=250), _Clean, _DOCUMENTED]
+Note = Annotated[str, StringConstraints(max_length=500), _Clean, _DOCUMENTED]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}(bd|d|h|m)$")]
 """VTEX's duration: a number with d days, bd business days, h hours or m minutes."""
@@ -95,6 +96,7 @@ class ReasonCode(StrEnum):
     INVOICED_ABOVE_VALUE = "invoiced-above-value"
     INVOICE_CONFLICT = "invoice-conflict"
     INVOICED_AFTER_END = "invoiced-after-end"
+    TOO_MANY_REPORTS = "too-many-reports"
     CANCELED_AFTER_INVOICE = "canceled-after-invoice"
 
 

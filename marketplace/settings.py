@@ -4,6 +4,7 @@ Whatever is wrong is told in one line that names the variable or field and what 
 since one of them may be a secret. Temporal's own variables (TEMPORAL_ADDRESS and so on) are read in `temporal.py`.
 """
 
+import base64
 import ipaddress
 import os
 import re
@@ -40,6 +41,10 @@ from marketplace.seller.base import SellerConfig
 PREFIX: Final = "ORDER_ENGINE_"
 MIN_SECRET_KEY: Final = 16
 """Characters that a secret key needs where others can reach the API: they could try to guess it at home."""
+
+MIN_WEBHOOK_SECRET: Final = 24
+MAX_WEBHOOK_SECRET: Final = 64
+"""Bytes, by the specification of Standard Webhooks."""
 
 _DURATION = re.compile(r"\s*(\d{1,9})\s*(ms|s|m|h|d)\s*")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -104,6 +109,27 @@ def _check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _check_webhook_url(url: str) -> str:
+    parts = urlsplit(_check_base_url(url))
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise ValueError("must begin with https:// outside this machine")
+    return url
+
+
+def _check_webhook_secrets(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for secret in secrets:
+        prefix, key = secret.get_secret_value()[:6], secret.get_secret_value()[6:]
+        try:
+            length = len(base64.b64decode(key, validate=True)) if prefix == "whsec_" else 0
+        except ValueError:
+            length = 0
+        if not MIN_WEBHOOK_SECRET <= length <= MAX_WEBHOOK_SECRET:
+            raise ValueError(
+                f"each must be whsec_ and the base64 of {MIN_WEBHOOK_SECRET} to {MAX_WEBHOOK_SECRET} random bytes"
+            )
+    return secrets
+
+
 def _normalize_database_url(value: Any) -> Any:
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     scheme, separator, rest = text.strip().partition("://")
@@ -132,6 +158,8 @@ def _own_database(known: dict[str, Any]) -> SecretStr:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 BaseUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_base_url)]
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+WebhookUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_webhook_url)]
+WebhookSecrets = Annotated[Keys, AfterValidator(_check_webhook_secrets)]
 EncryptionKeys = Annotated[tuple[EncryptionKey, ...], NoDecode, BeforeValidator(_parse_keys)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_normalize_database_url)]
 Period = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -176,6 +204,22 @@ class Settings(BaseSettings):
     """How long notices about one SKU are gathered before it is read."""
     log_retention: Annotated[Period, AfterValidator(_between("1h", "3650d"))] = timedelta(days=30)
     """How long the journal of what was exchanged with Sellers is kept."""
+    webhook_url: WebhookUrl | None = None
+    """Where the storefront wants to be told of its orders; None: it is not told."""
+    webhook_secrets: WebhookSecrets = ()
+    """Each event is signed with all of them."""
+    webhook_timeout: Annotated[Period, AfterValidator(_between("100ms", "60s"))] = timedelta(seconds=15)
+    """How long the storefront may take to answer."""
+    webhook_backoff: Annotated[Period, AfterValidator(_between("1ms", "1h"))] = timedelta(seconds=5)
+    """Pause after the first failed try of an event; it doubles, up to 30 minutes."""
+    webhook_patience: Annotated[Period, AfterValidator(_between("1s", "30d"))] = timedelta(hours=24)
+    """How long an event is tried before it is given up."""
+    rate_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+    """Requests a second that each key may send to one API process; 0 is no limit."""
+    seller_rate_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 500
+    """Callbacks, and notices, a second that each Seller may send to one API process; 0 is no limit."""
+    max_requests: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Requests of one kind that one API process serves at a time; more are refused."""
 
     @model_validator(mode="after")
     def _keys_are_distinct(self) -> Self:
@@ -184,6 +228,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{PREFIX}STOREFRONT_KEYS and {PREFIX}OPERATOR_KEYS share a key: give each role its own")
         if len({key.id for key in self.encryption_keys}) < len(self.encryption_keys):
             raise ValueError(f"{PREFIX}ENCRYPTION_KEYS has an id twice: give each key its own")
+        if self.webhook_url is not None and not self.webhook_secrets:
+            raise ValueError(f"{PREFIX}WEBHOOK_SECRETS is not set: webhooks are signed, or not sent")
         return self
 
     def _api_keys(self) -> tuple[tuple[SecretStr, ...], tuple[SecretStr, ...]]:

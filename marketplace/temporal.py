@@ -5,7 +5,6 @@ TEMPORAL_TLS and so on, or its configuration file.
 """
 
 import asyncio
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,20 +24,23 @@ from temporalio.service import RPCError, RPCStatusCode
 from marketplace.codec import EncryptionCodec
 from marketplace.errors import EngineError
 from marketplace.settings import Settings, SettingsError
+from marketplace.temporal_trouble import START_IT, diagnose, short_cause
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
 
 _CONNECT_SECONDS = 5.0
 _POLL_SECONDS = 0.1
 _NOT_CONNECTED = "Failed client connect"
-_CAUSE = re.compile(r'(?:message|error): "([^"]+)"')
 
 
 class TemporalUnreachable(EngineError):  # noqa: N818 - it names what is the matter
-    """The Temporal server cannot be reached. The text is one line with the address; `address` is host:port."""
+    """The Temporal server cannot be reached. The text is one line with the address, and the cure.
 
-    def __init__(self, address: str, cause: str) -> None:
-        super().__init__(f"Temporal does not answer at {address} ({cause}): start it, or set TEMPORAL_ADDRESS")
+    `address` is host:port.
+    """
+
+    def __init__(self, address: str, cause: str, cure: str = START_IT) -> None:
+        super().__init__(f"Temporal does not answer at {address} ({cause}): {cure}")
         self.address = address
 
 
@@ -73,7 +75,7 @@ async def connect(
     try:
         config = ClientConfig.load_client_connect_config()
     except (OSError, RuntimeError, ValueError) as error:
-        raise SettingsError(f"Temporal's settings (TEMPORAL_ variables or file): {_cause(error)}") from error
+        raise SettingsError(f"Temporal's settings (TEMPORAL_ variables or file): {short_cause(error)}") from error
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
@@ -88,8 +90,13 @@ async def connect(
             )
     except TimeoutError:
         raise TemporalUnreachable(address, f"nothing within {_CONNECT_SECONDS:.0f} s") from None
+    except ValueError as error:
+        # Half of a client certificate, or a certificate that cannot be read.
+        raise SettingsError(f"Temporal's settings (TEMPORAL_ variables or file): {short_cause(error)}") from error
     except RuntimeError as error:
-        raise TemporalUnreachable(address, _cause(error)) from error
+        raise TemporalUnreachable(
+            address, *diagnose(error, tls=bool(config.get("tls", config.get("api_key"))))
+        ) from error
 
 
 @contextmanager
@@ -100,12 +107,13 @@ def reaching(client: Client) -> Iterator[None]:
     except RPCError as error:
         if error.status is not RPCStatusCode.UNAVAILABLE:
             raise
-        raise TemporalUnreachable(client.service_client.config.target_host, _cause(error)) from error
+        raise TemporalUnreachable(client.service_client.config.target_host, short_cause(error)) from error
     except RuntimeError as error:
         # A lazy client that has never been connected has no class of its own for this.
         if not str(error).startswith(_NOT_CONNECTED):
             raise
-        raise TemporalUnreachable(client.service_client.config.target_host, _cause(error)) from error
+        config = client.service_client.config
+        raise TemporalUnreachable(config.target_host, *diagnose(error, tls=bool(config.tls))) from error
 
 
 async def ensure_search_attributes(
@@ -127,7 +135,7 @@ async def ensure_search_attributes(
     except TimeoutError:
         raise SearchAttributesMissing(_advice(client, wanted, "the server does not list them in time")) from None
     except RPCError as error:
-        raise SearchAttributesMissing(_advice(client, wanted, _cause(error))) from error
+        raise SearchAttributesMissing(_advice(client, wanted, short_cause(error))) from error
     # The server takes a second attribute of the same name silently, whatever its type, and keeps the first.
     if wrong := {name: kind for name, kind in wanted.items() if listed[name] != kind}:
         raise SearchAttributesMissing(_advice(client, wrong, "others of the same name are there, remove those"))
@@ -157,10 +165,3 @@ def _advice(client: Client, attributes: dict[str, IndexedValueType.ValueType], c
         for name, kind in attributes.items()
     )
     return f"namespace {client.namespace} needs the search attributes {names}: {cause}"
-
-
-def _cause(error: Exception) -> str:
-    """The short reason out of the SDK's long text."""
-    text = " ".join(str(error).split())
-    found = _CAUSE.findall(text)
-    return found[-1] if found else text

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Body, HTTPException, Query, Response
 from sandbox.base import Model
 from sandbox.config import Settings
 from sandbox.faults import Fault
+from sandbox.holds import HeldCall, HeldFilter, HeldQuery
 from sandbox.ledger import CallbackRecord, Order, Status
 from sandbox.reports import CancelReport, DeliveryReport, InvoiceReport, Report, TrackingReport
 from sandbox.seller import Seller
@@ -52,6 +53,7 @@ _INVOICES: Any = {
 }
 _FAULTS: Any = {
     "lost": {"summary": "The order is placed, its answer is lost", "value": {"route": "place", "kind": "answer-lost"}},
+    "held": {"summary": "A call waits until it is released", "value": {"route": "dispatch", "kind": "hold"}},
     "limited": {
         "summary": "Two calls are rate limited",
         "value": {"route": "any", "kind": "rate-limited", "times": 2, "retryAfter": 1},
@@ -203,6 +205,16 @@ def _add_behaviour(router: APIRouter, seller: Seller) -> None:
         """Forget all faults."""
         seller.faults.clear()
         return []
+
+    @router.get("/held", tags=["behaviour"])
+    async def list_held(query: Annotated[HeldQuery, Query()]) -> list[HeldCall]:
+        """The calls that are held, oldest first. With `wait` the answer waits so many seconds until there is one."""
+        return await seller.held.find(query, query.wait)
+
+    @router.post("/held/release", tags=["behaviour"])
+    async def release_held(meant: HeldFilter | None = None) -> list[HeldCall]:
+        """Let held calls go on: those that the body names, or all. Answers them."""
+        return seller.held.release(meant or HeldFilter())
 
     @router.post("/reset", tags=["behaviour"], status_code=204)
     async def reset() -> None:

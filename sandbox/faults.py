@@ -42,6 +42,10 @@ class FaultKind(StrEnum):
     """Work, then answer something that is no JSON."""
     FORBIDDEN = "forbidden"
     """403, as with a key that lacks the permission."""
+    HOLD = "hold"
+    """Keep the call until it is released; then it meets the next fault queued for it, or works."""
+    HOLD_AFTER = "hold-after"
+    """Work, keep the answer until the call is released, then answer."""
 
 
 def _one_word(route: object) -> object:

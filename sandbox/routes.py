@@ -16,6 +16,7 @@ from sandbox.answers import Answer, error_answer, html_answer
 from sandbox.base import now
 from sandbox.catalog_routes import is_number
 from sandbox.faults import Fault, FaultKind, RouteName
+from sandbox.holds import HeldCall
 from sandbox.protocol import ProtocolError, check_affiliate, check_keys
 from sandbox.seller import Seller
 from sandbox.traffic import RequestEntry
@@ -133,12 +134,29 @@ class SellerRoutes:
         if len(sku_ids) == 1:
             entry.sku_id = sku_ids[0]
         self._seller.reads.called(call.route.name, sku_ids)
-        fault = self._seller.faults.take(call.route.name, entry.marketplace_order_id, sku_ids)
-        if fault is None:
-            await self._respond(send, entry, self._work(call, entry))
-            return
-        entry.fault = fault.kind
-        await self._suffer(fault, call, entry, scope, receive, send)
+        while (fault := self._next_fault(call, entry, sku_ids)) is not None:
+            entry.fault = fault.kind
+            if fault.kind is not FaultKind.HOLD:
+                await self._suffer(fault, call, entry, scope, receive, send)
+                return
+            if not await self._held(fault, call, entry, sku_ids):
+                await drop(scope, receive)
+                return
+        await self._respond(send, entry, self._work(call, entry))
+
+    def _next_fault(self, call: _Call, entry: RequestEntry, sku_ids: list[str]) -> Fault | None:
+        return self._seller.faults.take(call.route.name, entry.marketplace_order_id, sku_ids)
+
+    async def _held(self, fault: Fault, call: _Call, entry: RequestEntry, sku_ids: list[str]) -> bool:
+        """Wait until the call is released. False when its connection is to be closed instead."""
+        return await self._seller.held.keep(
+            HeldCall(
+                route=call.route.name,
+                fault=fault.kind,
+                marketplace_order_id=entry.marketplace_order_id,
+                sku_ids=sku_ids,
+            )
+        )
 
     async def _suffer(
         self, fault: Fault, call: _Call, entry: RequestEntry, scope: Scope, receive: Receive, send: Send
@@ -157,6 +175,11 @@ class SellerRoutes:
             if fault.kind is FaultKind.SLOW_AFTER:
                 await self._pause(fault.seconds)
                 await self._respond(send, entry, answer)
+            elif fault.kind is FaultKind.HOLD_AFTER:
+                if await self._held(fault, call, entry, self._sku_ids(call)):
+                    await self._respond(send, entry, answer)
+                else:
+                    await drop(scope, receive)
             elif fault.kind is FaultKind.NOT_JSON:
                 garbled = b"<<<" + answer.body[: len(answer.body) // 2]
                 await self._respond(send, entry, replace(answer, body=garbled, tells=()))

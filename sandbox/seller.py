@@ -14,6 +14,7 @@ from sandbox.catalog_routes import CatalogRoutes
 from sandbox.changes import Changes
 from sandbox.config import SandboxConfig, Settings
 from sandbox.faults import FaultQueue
+from sandbox.holds import HeldCalls
 from sandbox.ledger import Ledger, Order, Status
 from sandbox.notices import Notices
 from sandbox.protocol import (
@@ -49,6 +50,7 @@ class Seller:
         self.reads = ReadBook()
         self.ledger = Ledger(self.catalog, on_change=self.state.order_changed)
         self.faults = FaultQueue()
+        self.held = HeldCalls()
         self.traffic = Traffic(self.settings)
         self.catalog_routes = CatalogRoutes(self.catalog, self.reads, config.account)
         self._sender = Sender(self._current_settings)
@@ -80,6 +82,7 @@ class Seller:
     async def stop(self) -> None:
         """Stop all work and write the state."""
         self.closing.set()
+        self.held.drop_all()
         await self._stop_work()
         if self._keeper is not None:
             self.state.close()
@@ -89,6 +92,8 @@ class Seller:
 
     async def reset(self) -> None:
         """Return to the start: no orders, faults, requests, notices and reads, the first SKUs and settings."""
+        # Before their order is forgotten, or a held call would place it into the new ledger.
+        self.held.drop_all()
         await self._stop_work()
         self.settings = self.config.first_settings()
         self.traffic.reset(self.settings)

@@ -60,6 +60,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Slow answers end now; whoever still holds a connection after the grace loses it.
         self._seller.closing.set()
+        self._seller.held.drop_all()
         cutting = asyncio.get_running_loop().call_later(_GRACE, self._cut)
         try:
             await super().shutdown(sockets)

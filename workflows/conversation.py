@@ -39,17 +39,38 @@ from workflows.order_events import (
 from workflows.order_state import OrderState, apply, new_order, to_order
 from workflows.policies import CONFLICT
 from workflows.record import OrderRecorder
+from workflows.renewal import RENEWED, unpack
 
 
 class OrderConversation:
     """An order's state, and everything that may be said to it."""
 
     def __init__(self, order: OrderInput) -> None:
-        now = workflow.now()
+        now, carried = workflow.now(), order.carried
         self._submission_id = order.submission_id
-        self._digest = order.request.digest()
-        self._state = new_order(order.request, now)
-        self._recorder = OrderRecorder(lambda: self._state, self._digest, now)
+        if carried is None:
+            self._state = new_order(order.request, now)
+            self._recorder = OrderRecorder(lambda: self._state, order.request.digest(), now, self._renewal_is_due)
+            return
+        self._state = unpack(carried.state)
+        self._recorder = OrderRecorder(
+            lambda: self._state,
+            carried.digest,
+            carried.started_at,
+            self._renewal_is_due,
+            saved=carried.saved,
+            runs=carried.runs,
+            shown=carried.shown,
+        )
+
+    def _renewal_is_due(self) -> bool:
+        """Whether the order should go on in a new run: Temporal suggests it, and nobody waits for an answer."""
+        return (
+            workflow.info().is_continue_as_new_suggested()
+            and self._recorder.may_be_left
+            and workflow.all_handlers_finished()
+            and workflow.patched(RENEWED)
+        )
 
     def _apply(self, event: Event) -> None:
         self._state = apply(self._state, event, workflow.now())
@@ -82,6 +103,7 @@ class OrderConversation:
 
     @workflow.update(description="The Seller's cancellation; refused while an invoice stands")
     async def seller_cancel(self, report: SellerCancelReport) -> OrderAnswer:
+        self._recorder.is_asked()
         self._apply(SellerCanceled(report=report))
         return await self._answer()
 
@@ -96,10 +118,11 @@ class OrderConversation:
     async def await_placement(self) -> Submission:
         await workflow.wait_condition(lambda: self._state.placed or self._state.ended)
         await self._recorder.caught_up()
-        return Submission(order=to_order(self._state), digest=self._digest, submission_id=self._submission_id)
+        return Submission(order=to_order(self._state), digest=self._recorder.digest, submission_id=self._submission_id)
 
     @workflow.update(description="The customer's payment was approved or denied")
     async def payment(self, report: PaymentReport) -> OrderAnswer:
+        self._recorder.is_asked()
         self._apply(PaymentReported(report=report))
         return await self._answer()
 
@@ -114,6 +137,7 @@ class OrderConversation:
 
     @workflow.update(description="Cancel the order for the customer or the marketplace")
     async def cancel(self, request: CancelRequest) -> CancelAnswer:
+        self._recorder.is_asked()
         self._request_cancel(request)
         await workflow.wait_condition(self._cancel_is_answered)
         cancellation = self._state.cancellation
@@ -151,6 +175,7 @@ class OrderConversation:
 
     @workflow.update(description="Parked order: try the failed step again (or accept what was flagged)")
     async def retry(self, note: OperatorNote = OperatorNote()) -> OrderAnswer:  # noqa: B008 - immutable
+        self._recorder.is_asked()
         self._apply(Resumed(action=Action.RETRY, note=note.note))
         return await self._answer()
 
@@ -158,8 +183,9 @@ class OrderConversation:
     def _may_retry(self, note: OperatorNote = OperatorNote()) -> None:  # noqa: ARG002, B008
         self._allow(Action.RETRY)
 
-    @workflow.update(description="Parked order: end it; what the Seller has of it is canceled there")
+    @workflow.update(description="Parked order: end it; unless that was what failed, the Seller is asked to cancel it")
     async def abort(self, note: OperatorNote = OperatorNote()) -> OrderAnswer:  # noqa: B008
+        self._recorder.is_asked()
         self._apply(Resumed(action=Action.ABORT, note=note.note))
         return await self._answer()
 
@@ -179,7 +205,7 @@ class OrderConversation:
     async def _answer(self) -> OrderAnswer:
         """The order, once the record tells it too: who reads after this answer must not see less."""
         await self._recorder.caught_up()
-        return OrderAnswer(order=to_order(self._state), version=self._state.version)
+        return OrderAnswer(order=to_order(self._state), version=self._recorder.version)
 
 
 def _refuse(conflict: str | None) -> None:

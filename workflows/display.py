@@ -19,6 +19,9 @@ _WAITS = {
     OrderStatus.DELIVERED: "the end of the return window",
 }
 
+_MOST_INVOICES = 20
+"""Invoices that are listed: this is written anew at each event of the order."""
+
 
 def waits_for(state: OrderState) -> str:
     """Say in a few words what an order waits for."""
@@ -57,13 +60,15 @@ def details(state: OrderState, until: datetime | None) -> str:
     if state.fulfillment.invoices:
         lines += ["", "| Invoice | Type | Value | Tracking | Delivered |", "|---|---|---|---|---|"]
         packages = {package.invoice_number: package for package in state.fulfillment.packages}
-        for invoice in state.fulfillment.invoices:
+        for invoice in state.fulfillment.invoices[:_MOST_INVOICES]:
             package = packages.get(invoice.invoice_number) if invoice.type is InvoiceType.OUTPUT else None
             tracking = _cell(package.tracking_number or "") if package else ""
             delivered = "yes" if package and package.is_delivered else ""
             value = as_text(invoice.invoice_value or 0)
             kind = "sale" if invoice.type is InvoiceType.OUTPUT else "return"
             lines.append(f"| {_cell(invoice.invoice_number)} | {kind} | {value} | {tracking} | {delivered} |")
+        if (more := len(state.fulfillment.invoices) - _MOST_INVOICES) > 0:
+            lines.append(f"| and {more} more | | | | |")
     return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """Invoices, tracking and deliveries of one order: the same facts in any order and number give the same result.
 
 What arrives is kept as a set of distinct reports. Everything else is computed from that set, read in the order in
-which each report first came; so repeats change nothing and shuffled reports end alike. Rules, with their source:
+which each report first came; so repeats change nothing and shuffled reports end alike. A report changes what is known
+of its own invoice number alone, so only that is computed anew: an order may have thousands. Rules, with their source:
 
 - one invoice per number and type; the first content counts, another content for it is a conflict (contract B5);
 - a later non-empty tracking value replaces an earlier one, an empty one never erases (contract B5);
@@ -11,7 +12,8 @@ which each report first came; so repeats change nothing and shuffled reports end
   the larger value counts here, or an earlier one that arrives later would take progress back.
 """
 
-from collections.abc import Callable, Iterable
+from bisect import bisect
+from collections.abc import Iterable
 
 from marketplace.orders import (
     Invoice,
@@ -28,6 +30,12 @@ from workflows.messages import DeliveryReport, InvoiceReport, SellerReport, Trac
 
 Report = InvoiceReport | TrackingReport | DeliveryReport
 
+MAX_REPORTS = 5_000
+MAX_REPORT_BYTES = 1_400_000
+"""How many distinct reports an order holds, and bytes of them as JSON: an order as a whole must fit into one of
+Temporal's payloads, of at most 2 MiB. No real order comes near.
+"""
+
 
 class Fulfillment(Model):
     """What a set of reports amounts to. Amounts in cents."""
@@ -40,6 +48,8 @@ class Fulfillment(Model):
     """Invoice numbers that came again with another value or other items."""
     waiting: list[str] = []
     """Invoice numbers of tracking and delivery reports whose sale invoice has not come yet."""
+    larger: dict[str, int] = {}
+    """Of invoices with two contents, by type and number: the larger value, which counts for `progress`."""
     progress: OrderStatus = OrderStatus.HANDLING
 
     @property
@@ -49,12 +59,15 @@ class Fulfillment(Model):
 
 def add_report(reports: list[Report], report: Report) -> list[Report]:
     """Add a report to the set: a repeat keeps the earliest time, so that it counts from when it first came."""
-    known = {one.event_id: one for one in reports}
-    earlier = known.get(report.event_id)
-    if earlier is not None and earlier.received_at <= report.received_at:
-        return reports
-    known[report.event_id] = report
-    return sorted(known.values(), key=_first_come)
+    others = reports
+    for place, known in enumerate(reports):
+        if known.event_id == report.event_id:
+            if known.received_at <= report.received_at:
+                return reports
+            others = [*reports[:place], *reports[place + 1 :]]
+            break
+    place = bisect(others, _first_come(report), key=_first_come)
+    return [*others[:place], report, *others[place:]]
 
 
 def _first_come(report: SellerReport) -> tuple[object, str]:
@@ -63,21 +76,22 @@ def _first_come(report: SellerReport) -> tuple[object, str]:
 
 def fold(reports: Iterable[Report], items: list[OrderItem], value: int) -> Fulfillment:
     """Compute what the reports amount to for an order of these items and this value in cents."""
-    invoices: dict[tuple[InvoiceType, str], Invoice] = {}
-    largest: dict[tuple[InvoiceType, str], int] = {}
-    conflicts: list[str] = []
+    invoices: dict[str, Invoice] = {}
+    larger: dict[str, int] = {}
+    conflicts: set[str] = set()
     tracking: dict[str, Tracking] = {}
     delivered: set[str] = set()
-    events: dict[str, list[TrackingEvent]] = {}
+    # As keys: a report may hold thousands, and comparing each with each would block the workflow for seconds.
+    events: dict[str, dict[TrackingEvent, None]] = {}
     for report in reports:
         match report:
             case InvoiceReport(invoice=invoice):
                 number, valued = invoice.invoice_number, _valued(invoice, items, value)
-                key = (invoice.type, number)
-                first = invoices.setdefault(key, valued)
-                largest[key] = max(largest.get(key, 0), valued.invoice_value or 0)
-                if _money(first) != _money(valued) and number not in conflicts:
-                    conflicts.append(number)
+                first = invoices.setdefault(_key(invoice), valued)
+                if _money(first) != _money(valued):
+                    conflicts.add(number)
+                    known = larger.get(_key(invoice), first.invoice_value or 0)
+                    larger[_key(invoice)] = max(known, valued.invoice_value or 0)
                 if invoice.type is InvoiceType.OUTPUT:
                     tracking[number] = _merged(tracking.get(number), report.tracking)
             case TrackingReport(invoice_number=number):
@@ -85,40 +99,85 @@ def fold(reports: Iterable[Report], items: list[OrderItem], value: int) -> Fulfi
             case DeliveryReport(invoice_number=number):
                 if report.is_delivered:
                     delivered.add(number)
-                known = events.setdefault(number, [])
-                known.extend(event for event in report.events if event not in known)
+                events.setdefault(number, {}).update(dict.fromkeys(report.events))
 
-    sales = [invoice for (kind, _), invoice in invoices.items() if kind is InvoiceType.OUTPUT]
-    returns = [invoice for (kind, _), invoice in invoices.items() if kind is InvoiceType.INPUT]
-    packages = {
-        sale.invoice_number: _package(
-            sale.invoice_number,
-            tracking[sale.invoice_number],
-            events.get(sale.invoice_number, []),
-            is_delivered=sale.invoice_number in delivered,
-        )
-        for sale in sales
-    }
-
-    def covered(some: list[Invoice], holds: Callable[[Package], bool] | None = None) -> bool:
-        chosen = [one for one in some if holds is None or holds(packages[one.invoice_number])]
-        return bool(chosen) and sum(largest[one.type, one.invoice_number] for one in chosen) >= value
-
-    reached = [
-        (OrderStatus.RETURNED, covered(sales) and covered(returns)),
-        (OrderStatus.DELIVERED, covered(sales, lambda package: package.is_delivered)),
-        (OrderStatus.SHIPPED, covered(sales, _is_shipped)),
-        (OrderStatus.INVOICED, covered(sales)),
+    numbers = [one.invoice_number for one in invoices.values() if one.type is InvoiceType.OUTPUT]
+    packages = [
+        _package(number, tracking[number], list(events.get(number, {})), is_delivered=number in delivered)
+        for number in numbers
     ]
+    waiting = ({*tracking, *events} | delivered) - set(numbers)
+    return _summed(list(invoices.values()), packages, conflicts, waiting, larger, value)
+
+
+def fold_again(
+    known: Fulfillment, reports: list[Report], changed: Report, items: list[OrderItem], value: int
+) -> Fulfillment:
+    """Compute the same as `fold` over all reports, from what they amounted to before `changed` was added to them."""
+    number = invoice_number(changed)
+    part = fold((one for one in reports if invoice_number(one) == number), items, value)
+    invoices = {_key(one): one for one in (*known.invoices, *part.invoices)}
+    packages = {one.invoice_number: one for one in (*known.packages, *part.packages)}
+    listed = list(invoices.values())
+    if reports[-1] is not changed:
+        # In the order in which their numbers first came, which a report from before may have changed.
+        in_order = dict.fromkeys(_key(one.invoice) for one in reports if isinstance(one, InvoiceReport))
+        listed = [invoices[key] for key in in_order]
+    return _summed(
+        listed,
+        [packages[one.invoice_number] for one in listed if one.type is InvoiceType.OUTPUT],
+        {*known.conflicts, *part.conflicts},
+        {*known.waiting} - {number} | {*part.waiting},
+        known.larger | part.larger,
+        value,
+    )
+
+
+def invoice_number(report: Report) -> str:
+    """The number of the invoice that a report is, or is about."""
+    return report.invoice.invoice_number if isinstance(report, InvoiceReport) else report.invoice_number
+
+
+def _summed(
+    invoices: list[Invoice],
+    packages: list[Package],
+    conflicts: set[str],
+    waiting: set[str],
+    larger: dict[str, int],
+    value: int,
+) -> Fulfillment:
+    """Add up invoices and the packages of the sales among them, in the same order."""
+    sales = [one for one in invoices if one.type is InvoiceType.OUTPUT]
+    returns = [one for one in invoices if one.type is InvoiceType.INPUT]
+    pairs = list(zip(sales, packages, strict=True))
+
+    def covered(some: list[Invoice]) -> bool:
+        return bool(some) and sum(larger.get(_key(one), one.invoice_value or 0) for one in some) >= value
+
+    progress = OrderStatus.HANDLING
+    if covered(sales):
+        if covered(returns):
+            progress = OrderStatus.RETURNED
+        elif covered([sale for sale, package in pairs if package.is_delivered]):
+            progress = OrderStatus.DELIVERED
+        elif covered([sale for sale, package in pairs if _is_shipped(package)]):
+            progress = OrderStatus.SHIPPED
+        else:
+            progress = OrderStatus.INVOICED
     return Fulfillment(
-        invoices=list(invoices.values()),
-        packages=list(packages.values()),
+        invoices=invoices,
+        packages=packages,
         invoiced_value=_sum(sales),
         returned_value=_sum(returns),
-        conflicts=conflicts,
-        waiting=sorted(({*tracking, *events} | delivered) - set(packages)),
-        progress=next((status for status, is_reached in reached if is_reached), OrderStatus.HANDLING),
+        conflicts=[one for one in dict.fromkeys(each.invoice_number for each in invoices) if one in conflicts],
+        waiting=sorted(waiting),
+        larger=larger,
+        progress=progress,
     )
+
+
+def _key(invoice: Invoice) -> str:
+    return f"{invoice.type} {invoice.invoice_number}"
 
 
 def _sum(invoices: list[Invoice]) -> int:

@@ -7,7 +7,7 @@ its content) and the time at which the engine first took it (`received_at`).
 from datetime import timedelta
 from enum import StrEnum
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from marketplace.orders import (
     Invoice,
@@ -43,12 +43,30 @@ class OrderPolicy(Model):
     """How often the Seller is asked about a cancellation that it has not decided."""
 
 
+class Carried(Model):
+    """What a new run of an order's workflow takes over from the one before; see `workflows.renewal`."""
+
+    digest: str
+    started_at: AwareDatetime
+    saved: int
+    """Version of the state that the order record tells."""
+    runs: int
+    """How many runs there were before."""
+    shown: tuple[str, bool]
+    """Status and needs-attention as last set in the search attributes."""
+    simulated: bool
+    state: str
+    """Packed: an order that was told thousands of things would not fit into a payload as it is."""
+
+
 class OrderInput(Model):
     """What starts an OrderWorkflow. `submission_id` names the post that won, when several raced."""
 
     request: OrderRequest
     policy: OrderPolicy
     submission_id: str
+    carried: Carried | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Of a run that goes on for another. Left out elsewhere: a worker of an older version does not know it."""
 
 
 class Submission(Model):
@@ -99,7 +117,7 @@ class SellerCancelReport(SellerReport):
 
 
 class OrderAnswer(Model):
-    """The order after an update, with the version of its state: the higher one is the newer."""
+    """The order after an update, with the version that its record had then: the higher one is the newer."""
 
     order: Order
     version: int

@@ -16,7 +16,15 @@ from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exce
 from marketplace.errors import Cause, SellerFailure, Verdict
 from marketplace.orders import Order, OrderStatus, Reason, ReasonCode, SellerOrderPhase
 from workflows.conversation import OrderConversation
-from workflows.messages import CartCheck, FoundOrder, OrderInput, PlaceCall, SellerCancelReport, SellerOrderCall
+from workflows.messages import (
+    Carried,
+    CartCheck,
+    FoundOrder,
+    OrderInput,
+    PlaceCall,
+    SellerCancelReport,
+    SellerOrderCall,
+)
 from workflows.order_events import (
     CancelCause,
     CancelConfirmed,
@@ -56,6 +64,7 @@ from workflows.policies import (
     SellerActivity,
     seller_retry,
 )
+from workflows.renewal import pack
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
@@ -83,7 +92,7 @@ class OrderWorkflow(OrderConversation):
         super().__init__(order)
         self._policy = order.policy
         self._request = order.request
-        self._simulated = False
+        self._simulated = order.carried is not None and order.carried.simulated
 
     @workflow.run
     async def run(self, order: OrderInput) -> Order:  # noqa: ARG002 - __init__ has taken it
@@ -103,11 +112,15 @@ class OrderWorkflow(OrderConversation):
 
     def _next_step(self) -> StepMethod | None:
         """What is to be done now; None when the order may close."""
+        if self._renewal_is_due():
+            return self.renew
         state = self._state
         if state.ended:
             if state.needs_attention:
                 return self.await_operator
             return None if self._recorder.current and workflow.all_handlers_finished() else self.close
+        if state.parked is not None:
+            return self.stay_parked
         if (cancellation := state.cancellation) is not None and (cancellation.open or cancellation.ends_order):
             return {
                 CancelState.OWED: self.cancel_at_seller,
@@ -252,6 +265,25 @@ class OrderWorkflow(OrderConversation):
         """Leave only when the record tells the end and every update has been answered."""
         await workflow.wait_condition(lambda: self._next_step() != self.close)
 
+    async def stay_parked(self) -> None:
+        """Parked by the run before this one; after the operator's word the parked step is taken from its start."""
+        await workflow.wait_condition(lambda: self._next_step() != self.stay_parked)
+
+    async def renew(self) -> None:
+        """Go on in a new run of this workflow: the history of this one has grown long."""
+        carried = Carried(
+            digest=self._recorder.digest,
+            started_at=self._recorder.started_at,
+            saved=self._recorder.saved,
+            runs=self._recorder.runs + 1,
+            shown=self._recorder.shown,
+            simulated=self._simulated,
+            state=pack(self._state),
+        )
+        workflow.continue_as_new(
+            OrderInput(request=self._request, policy=self._policy, submission_id=self._submission_id, carried=carried)
+        )
+
     # --- how steps ask and wait ---
 
     async def _ask(
@@ -307,7 +339,7 @@ class OrderWorkflow(OrderConversation):
         if self._next_step() != here:
             raise Overtaken
         self._apply(StepParked(parked=parked))
-        await workflow.wait_condition(lambda: self._state.parked is None)
+        await workflow.wait_condition(lambda: self._state.parked is None or self._renewal_is_due())
         if self._next_step() != here:
             raise Overtaken
 
@@ -324,7 +356,8 @@ class OrderWorkflow(OrderConversation):
             ran_out = True
         # Not in a finally: a run that is dropped from the worker's cache ends here too, and may show nothing any more.
         self._show()
-        return ran_out
+        # What came with the timer in one workflow task, such as a payment with its deadline, goes before it.
+        return ran_out and self._next_step() == here
 
     async def _look(self) -> FoundOrder | None:
         """Read the order at the Seller; None when it does not answer, since the next look comes anyway."""
@@ -361,7 +394,9 @@ class OrderWorkflow(OrderConversation):
         )
 
     def _seller_has_canceled(self, how: str) -> None:
-        """Learned by asking what the Seller's callback should have told."""
+        """Learned by asking what the Seller's callback should have told, unless it has meanwhile."""
+        if self._state.canceled:
+            return
         event_id = f"found-canceled-{self._state.version}"
         report = SellerCancelReport(event_id=event_id, received_at=workflow.now(), reason=how)
         self._apply(SellerCanceled(report=report))

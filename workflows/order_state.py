@@ -33,7 +33,7 @@ from marketplace.orders import (
     ReasonCode,
 )
 from marketplace.rules import payment_conflict, seller_cancel_conflict
-from workflows.fulfillment import Fulfillment, Report, add_report, fold
+from workflows.fulfillment import MAX_REPORT_BYTES, MAX_REPORTS, Fulfillment, Report, add_report, fold_again
 from workflows.messages import DeliveryReport, InvoiceReport, SellerCancelReport, TrackingReport
 from workflows.order_events import (
     ENDINGS,
@@ -81,6 +81,9 @@ class OrderState(Model, extra="ignore"):  # its own JSON has the computed status
     rejection: Reason | None = None
     cancellation: Cancellation | None = None
     reports: list[Report] = []
+    report_bytes: int = 0
+    overfull: bool = False
+    """More was reported than an order holds; what came last was not kept."""
     fulfillment: Fulfillment = Fulfillment()
     early_cancel: SellerCancelReport | None = None
     """The Seller's cancellation of an order whose placement has not answered yet."""
@@ -213,7 +216,7 @@ def apply(state: OrderState, event: Event, at: datetime) -> OrderState:  # noqa:
         case CancelDenied(detail=detail):
             return _cancel_settled(state, CancelState.REFUSED, at, detail)
         case StepParked(parked=parked):
-            return _told(state, _with(state, parked=parked), at, f"needs attention: {parked.reason.message}")
+            return _parked(state, parked, at)
         case Resumed():
             return _resumed(state, event, at)
         case ReturnWindowClosed():
@@ -223,6 +226,7 @@ def apply(state: OrderState, event: Event, at: datetime) -> OrderState:  # noqa:
             return _told(state, state, at, detail)
 
 
+_OVERFULL = "the Seller reported more than an order can hold: what came last was not kept"
 _CANCELED_AFTER_INVOICE = "the Seller canceled after it had invoiced; a return invoice is needed"
 
 
@@ -338,7 +342,8 @@ def _cancel_settled(state: OrderState, outcome: CancelState, at: datetime, detai
         # The Seller invoiced and confirmed the cancellation: it says two things, so a person must ask.
         after = _canceled_after_invoice(state)
         return state if after is state else _told(state, after, at, _CANCELED_AFTER_INVOICE)
-    if not known.open:
+    # An order that ends anyway is ended by the Seller's late word too, though an invoice had refused it before.
+    if not known.open and not (known.ends_order and outcome is CancelState.CONFIRMED):
         return state
     after = _with(state, cancellation=known.model_copy(update={"state": outcome}), parked=None)
     return _told(state, after, at, detail)
@@ -352,7 +357,8 @@ def _seller_canceled(state: OrderState, report: SellerCancelReport, at: datetime
     if seller_cancel_conflict(state.status, has_open_invoice=state.fulfillment.has_open_invoice):
         return state if repeated else _told(state, _canceled_after_invoice(after), at, _CANCELED_AFTER_INVOICE)
     # From here on a repeat counts where the first did not: an invoice stood against it then, and is returned now.
-    if not state.placed:
+    # Before the placement is on its way there is nothing that its answer could tell, and nothing must be placed.
+    if not state.placed and state.stage is not OrderStatus.SIMULATING:
         kept = _with(after, early_cancel=report, parked=None)
         told = "the Seller canceled before it answered the placement: kept until then"
         return state if repeated and state.early_cancel is not None else _told(state, kept, at, told)
@@ -380,8 +386,13 @@ def _reported(state: OrderState, report: Report, at: datetime) -> OrderState:
     reports = add_report(state.reports, report)
     if reports is state.reports:
         return state
-    amounts = fold(reports, state.items, state.value)
-    after = _with(state, reports=reports, fulfillment=amounts)
+    size = state.report_bytes
+    if len(reports) > len(state.reports):
+        size += len(report.model_dump_json(exclude={"received_at"}))
+        if len(reports) > MAX_REPORTS or size > MAX_REPORT_BYTES:
+            return state if state.overfull else _told(state, _with(state, overfull=True), at, _OVERFULL)
+    amounts = fold_again(state.fulfillment, reports, report, state.items, state.value)
+    after = _with(state, reports=reports, report_bytes=size, fulfillment=amounts)
     if len(reports) == len(state.reports) and amounts == state.fulfillment:
         return _with(after, version=state.version + 1)
     if amounts.has_open_invoice and _is_sale(report) and (known := after.cancellation) is not None and known.open:
@@ -390,10 +401,16 @@ def _reported(state: OrderState, report: Report, at: datetime) -> OrderState:
     if after.progress is OrderStatus.DELIVERED and state.delivered_at is None and state.stage is OrderStatus.HANDLING:
         after = _with(after, delivered_at=at)
     after = _told(state, after, at, _describe(report))
-    if amounts.has_open_invoice and after.parked is not None and after.parked.step is Step.AUTHORIZE_DISPATCH:
+    return after if after.parked is None else _parked(after, after.parked, at)
+
+
+def _parked(state: OrderState, parked: Parked, at: datetime) -> OrderState:
+    if parked.step is Step.AUTHORIZE_DISPATCH and state.fulfillment.has_open_invoice:
         # What the Seller invoices it does not wait to dispatch: somebody has released the order there.
-        return _moved(_with(after, parked=None), OrderStatus.HANDLING, at, "the Seller dispatches: it has invoiced")
-    return after
+        return _moved(_with(state, parked=None), OrderStatus.HANDLING, at, "the Seller dispatches: it has invoiced")
+    if state.parked is parked:
+        return state
+    return _told(state, _with(state, parked=parked), at, f"needs attention: {parked.reason.message}")
 
 
 def _is_sale(report: Report) -> bool:
@@ -415,6 +432,8 @@ def _money_flags(state: OrderState) -> list[Reason]:
         numbers = ", ".join(amounts.conflicts)
         text = f"came again with other amounts, the first ones count: invoice {numbers}"
         flags.append(Reason(code=ReasonCode.INVOICE_CONFLICT, message=text))
+    if state.overfull:
+        flags.append(Reason(code=ReasonCode.TOO_MANY_REPORTS, message=_OVERFULL))
     if amounts.has_open_invoice and (state.canceled or state.rejection is not None):
         text = f"the Seller invoiced an order that ended as {state.status}"
         flags.append(Reason(code=ReasonCode.INVOICED_AFTER_END, message=text))

@@ -6,7 +6,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, FailureError
 from marketplace.errors import Cause, SellerFailure, Verdict
 from marketplace.orders import Reason, ReasonCode
 from workflows.order_events import Step
-from workflows.policies import NO_ANSWER_WAIT, SELLER_FAILURE
+from workflows.policies import CUT_OFF, NO_ANSWER_WAIT, SELLER_FAILURE
 
 _REFUSALS = {
     Cause.PRICE_DIVERGENCE: ReasonCode.PRICE_DIVERGENCE,
@@ -27,7 +27,7 @@ def failure_of(error: FailureError) -> SellerFailure:
     A call that ended without facts (worker lost, time-out) may have worked: its outcome is unknown.
     """
     cause = error.cause if isinstance(error, ActivityError) else error
-    if isinstance(cause, exceptions.TimeoutError):
+    if isinstance(cause, exceptions.TimeoutError) or (isinstance(cause, ApplicationError) and cause.type == CUT_OFF):
         text = f"no answer to the call: {cause}"
         return SellerFailure(verdict=Verdict.UNKNOWN_OUTCOME, message=text, retry_after=NO_ANSWER_WAIT, wait_out=True)
     if isinstance(cause, ApplicationError) and cause.type == SELLER_FAILURE and cause.details:

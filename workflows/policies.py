@@ -52,6 +52,8 @@ PASSING = frozenset(
 
 SELLER_FAILURE = "SellerFailure"
 """Type of the ApplicationError whose first detail is a `marketplace.errors.SellerFailure`."""
+CUT_OFF = "CutOff"
+"""Type of the error of a call that was not let finish: its worker had to stop, or its time was up."""
 ORDER_ID_TAKEN = "OrderIdTaken"
 """Type of the error of an order record that another Seller's order holds."""
 CONFLICT = "Conflict"

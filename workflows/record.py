@@ -26,74 +26,107 @@ from workflows.policies import (
 
 
 class OrderRecorder:
-    """Writes what `state` returns, whenever its version has grown."""
+    """Writes what `state` returns, whenever its version has grown; not while `leaving` says that the run ends."""
 
-    def __init__(self, state: Callable[[], OrderState], digest: str, started_at: datetime) -> None:
+    def __init__(
+        self,
+        state: Callable[[], OrderState],
+        digest: str,
+        started_at: datetime,
+        leaving: Callable[[], bool],
+        *,
+        saved: int = 0,
+        runs: int = 0,
+        shown: tuple[str, bool] | None = None,
+    ) -> None:
         self._state = state
-        self._digest = digest
-        self._started_at = started_at
-        self._saved = 0
-        self._shown: tuple[str, bool] = (state().status, False)
+        self._leaving = leaving
+        self._writing = False
         self._behind = False
+        self._is_asked = False
+        self.runs = runs
+        """How many runs of this workflow there were before."""
+        self.digest = digest
+        self.started_at = started_at
+        self.saved = saved
+        """Version of the state that the record tells."""
+        self.shown = shown or (state().status, False)
+        """Status and needs-attention as last set in the search attributes."""
         self.id_taken = False
         """Another Seller's order has this marketplaceOrderId: this order must not be placed."""
 
     async def run(self) -> None:
         """Write for as long as the workflow lives."""
         while not self.id_taken:
-            await workflow.wait_condition(lambda: self._saved < self._state().version)
+            await workflow.wait_condition(lambda: self.saved < self._state().version and not self._leaving())
             self._show()
+            self._writing = True
             await self._write()
+            self._writing = False
+
+    @property
+    def version(self) -> int:
+        """What orders the record's writes: grows with each of them, whatever becomes of the workflow task.
+
+        A task can be lost after its local activities have written: its worker died, or a report came in that very
+        moment. Then it is worked out anew, with what has come since, and perhaps to a state with fewer changes. Its
+        history is longer by then; so what became durable wins, also against a worker that wakes up late. Stays below
+        2**53, which is as far as JSON numbers are exact everywhere.
+        """
+        length = workflow.info().get_current_history_length()
+        return self.runs << 37 | length << 20 | self._state().version
+
+    def is_asked(self) -> None:
+        """Take note that an update is about to change the state.
+
+        Nothing of an update is durable before the workflow task that accepts it: the record must not tell it earlier.
+        """
+        self._is_asked = True
 
     @property
     def claimed(self) -> bool:
         """Whether the record is known to be this order's, or another's: before that nothing may be placed."""
-        return self._saved > 0 or self.id_taken
+        return self.saved > 0 or self.id_taken
+
+    @property
+    def may_be_left(self) -> bool:
+        """Whether a new run may take over: none before the id is claimed, nor in the middle of a quick write."""
+        return self.saved > 0 and not self.id_taken and (self._behind or not self._writing)
 
     @property
     def current(self) -> bool:
         """Whether the record tells the present state."""
-        return self.id_taken or self._saved >= self._state().version
+        return self.id_taken or self.saved >= self._state().version
 
     async def caught_up(self) -> None:
         """Wait until a reader of the record sees the present state, unless the database makes that a long wait."""
         version = self._state().version
-        await workflow.wait_condition(lambda: self._saved >= version or self._behind or self.id_taken)
+        await workflow.wait_condition(lambda: self.saved >= version or self._behind or self.id_taken)
 
     def _show(self) -> None:
         state = self._state()
         shown = (state.status, state.needs_attention)
-        if shown == self._shown or (state.status in PASSING and not state.needs_attention and not self._shown[1]):
+        if shown == self.shown or (state.status in PASSING and not state.needs_attention and not self.shown[1]):
             return
-        self._shown = shown
+        self.shown = shown
         workflow.upsert_search_attributes(
             [ORDER_STATUS.value_set(state.status), NEEDS_ATTENTION.value_set(state.needs_attention)]
         )
 
     async def _write(self) -> None:
         state = self._state()
+        asked, self._is_asked = self._is_asked, False
         call = SaveCall(
             order=to_order(state),
-            digest=self._digest,
-            version=state.version,
+            digest=self.digest,
+            version=self.version,
             payment=state.payment,
             event_ids=state.event_ids,
-            created_at=self._started_at,
+            created_at=self.started_at,
             updated_at=workflow.now(),
         )
         try:
-            try:
-                await workflow.execute_local_activity(
-                    SAVE_ORDER,
-                    call,
-                    start_to_close_timeout=RECORD_TIMEOUT,
-                    schedule_to_close_timeout=2 * RECORD_TIMEOUT,
-                    retry_policy=RECORD_FIRST_TRY,
-                )
-            except FailureError as error:
-                if _type_of(error) == ORDER_ID_TAKEN:
-                    raise
-                self._behind = True
+            if asked or not await self._write_at_once(call):
                 await workflow.execute_activity(
                     SAVE_ORDER,
                     call,
@@ -107,7 +140,23 @@ class OrderRecorder:
             self.id_taken = True
             return
         self._behind = False
-        self._saved = state.version
+        self.saved = state.version
+
+    async def _write_at_once(self, call: SaveCall) -> bool:
+        """Write within this workflow task; False when the database makes that a long wait."""
+        try:
+            await workflow.execute_local_activity(
+                SAVE_ORDER,
+                call,
+                start_to_close_timeout=RECORD_TIMEOUT,
+                schedule_to_close_timeout=2 * RECORD_TIMEOUT,
+                retry_policy=RECORD_FIRST_TRY,
+            )
+        except FailureError as error:
+            if _type_of(error) == ORDER_ID_TAKEN:
+                raise
+            self._behind = True
+        return not self._behind
 
 
 def _type_of(error: FailureError) -> str | None:

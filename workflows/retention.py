@@ -1,4 +1,4 @@
-"""Keeps the exchange log from growing for ever: run by a Temporal Schedule."""
+"""Keeps the exchange log and the delivery log from growing for ever: run by a Temporal Schedule."""
 
 from datetime import timedelta
 
@@ -11,9 +11,10 @@ from workflows.policies import HEARTBEAT_TIMEOUT
 
 
 class Purged(Model):
-    """How many entries were removed."""
+    """How many entries of the journal and of the delivery log were removed."""
 
     entries: int
+    webhooks: int = 0
 
 
 @workflow.defn(name=RETENTION_WORKFLOW)

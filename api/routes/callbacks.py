@@ -4,14 +4,17 @@ The answer is given when the report is durable in Temporal, never before. `middl
 doubled slashes to single ones.
 """
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import JSONResponse
+from pydantic.config import JsonDict
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from api.bodies import read_report
-from api.deps import ServicesDep, desk_problems
+from api.deps import ServicesDep, desk_problems, stranger
 from api.docs import (
     EXAMPLE_DELIVERY,
     EXAMPLE_INVOICE,
@@ -26,7 +29,7 @@ from api.seller_reports import CancelBody, DeliveryBody, InvoiceBody, TrackingBo
 from api.temporal_calls import OrderUnknown
 from workflows.messages import SellerReport
 
-Scope = Literal["pvt", "pub"]
+_LONGEST = 128
 
 
 class CallbackOrder:
@@ -38,18 +41,22 @@ class CallbackOrder:
         self.receipt_id = receipt_id
 
 
-async def callback_order(seller: str, order: str, token: str, scope: str, path_id: str, services: ServicesDep) -> Any:
-    """Find the order; whatever does not fit looks like an order that is not there."""
+async def callback_order(
+    request: Request, seller: str, order: str, token: str, scope: str, path_id: str, services: ServicesDep
+) -> AsyncIterator[CallbackOrder]:
+    """Find the order, for as long as this Seller's limits allow it; what does not fit looks like an unknown order."""
     config = services.sellers.get(seller)
     if scope not in {"pvt", "pub"} or config is None or not services.tokens.valid(seller, order, token):
+        await stranger(request)
         raise _unknown()
-    record = await services.desk.record_of(order)
-    usual = f"{config.affiliate_id}-{order}"
-    known = record.order.order_id if record is not None else None
-    # Before the placement has answered, the Seller's own id for the order is not known: its callback may be early.
-    if path_id not in {order, usual, known} and known is not None:
-        raise _unknown()
-    return CallbackOrder(seller, order, known or usual)
+    await services.limits.callback.take(seller)
+    async with services.limits.callbacks[seller].place():
+        usual = f"{config.affiliate_id}-{order}"
+        known = await services.desk.seller_order_id(order)
+        # Before the placement has answered, the Seller's own id for the order is not known: its callback may be early.
+        if path_id not in {order, usual, known} and known is not None:
+            raise _unknown()
+        yield CallbackOrder(seller, order, known or usual)
 
 
 def _unknown() -> Problem:
@@ -57,6 +64,17 @@ def _unknown() -> Problem:
 
 
 OrderDep = Annotated[CallbackOrder, Depends(callback_order)]
+# For the document alone: what does not fit is a 400, as in the bodies.
+_NUMBER: JsonDict = {"minLength": 1, "maxLength": _LONGEST, "pattern": r"\S"}
+Number = Annotated[str, Path(description="The invoice's number, slashes included", json_schema_extra=_NUMBER)]
+
+
+class _InvoiceNumber(PathConvertor):
+    # It may hold slashes. But a PATCH of the courier's events is no tracking of an invoice "NF-1/tracking".
+    regex = "(?!.*/tracking$).*"
+
+
+register_url_convertor("invoice", _InvoiceNumber())
 
 router = APIRouter(
     prefix="/callbacks/{seller}/{order}/{token}/{scope}/orders/{path_id}",
@@ -66,7 +84,7 @@ router = APIRouter(
             "description": "The event is durable; the same event gets the same receipt",
             "content": {"application/json": {"example": EXAMPLE_RECEIPT}},
         },
-        **problem_docs(400, 404, 409, 413, 503),
+        **problem_docs(400, 404, 409, 413, 429, 503),
     },
 )
 # Two routes each, and not one with two methods: every operation of the OpenAPI document has a name of its own.
@@ -92,14 +110,18 @@ async def take_invoice(request: Request, order: OrderDep, services: ServicesDep)
 
 @router.post("/invoice/{invoice_number:path}/tracking", **_DELIVERY)
 @router.put("/invoice/{invoice_number:path}/tracking", **_DELIVERY)
-async def take_delivery(request: Request, order: OrderDep, invoice_number: str, services: ServicesDep) -> JSONResponse:
+async def take_delivery(
+    request: Request, order: OrderDep, invoice_number: Number, services: ServicesDep
+) -> JSONResponse:
     body = await read_report(request, DeliveryBody)
     return await _take(services, order, "delivery", body.report(_number(invoice_number)))
 
 
-@router.post("/invoice/{invoice_number:path}", **_TRACKING)
-@router.patch("/invoice/{invoice_number:path}", **_TRACKING)
-async def take_tracking(request: Request, order: OrderDep, invoice_number: str, services: ServicesDep) -> JSONResponse:
+@router.post("/invoice/{invoice_number:invoice}", **_TRACKING)
+@router.patch("/invoice/{invoice_number:invoice}", **_TRACKING)
+async def take_tracking(
+    request: Request, order: OrderDep, invoice_number: Number, services: ServicesDep
+) -> JSONResponse:
     body = await read_report(request, TrackingBody)
     return await _take(services, order, "tracking", body.report(_number(invoice_number)))
 
@@ -117,7 +139,7 @@ async def take_cancel(request: Request, order: OrderDep, services: ServicesDep) 
 
 def _number(invoice_number: str) -> str:
     number = invoice_number.strip()
-    if not number or len(number) > 128:  # noqa: PLR2004
+    if not number or len(number) > _LONGEST:
         raise Problem(400, "the invoice number in the path must have 1 to 128 characters")
     return number
 

@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter, Depends, Request, Response
 
 from api.bodies import read_request
-from api.deps import ServicesDep, storefront
+from api.deps import AS_CART, ServicesDep, storefront
 from api.docs import EXAMPLE_CART, body_docs, problem_docs
 from api.problems import Problem
 from marketplace.checkout import Simulation
@@ -20,7 +20,8 @@ router = APIRouter(prefix="/carts", tags=["Storefront"], dependencies=[Depends(s
     "/simulation",
     summary="Simulate a cart",
     openapi_extra=body_docs(CartRequest, EXAMPLE_CART),
-    responses={200: {"model": Simulation}, **problem_docs(400, 401, 404, 413, 422, 502, 504)},
+    dependencies=[AS_CART],
+    responses={200: {"model": Simulation}, **problem_docs(400, 401, 404, 413, 422, 429, 502, 503, 504)},
 )
 async def simulate_cart(request: Request, services: ServicesDep) -> Response:
     """Ask the Seller for availability, stock, prices and, with postalCode and country, the shipping options.

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from api.bodies import read_request
 from api.catalog_desk import ImportReport, ImportRuns, ImportUnknown, OfferUnknown
-from api.deps import ServicesDep, desk_problems, storefront
+from api.deps import AS_CHANGE, AS_READ, ServicesDep, desk_problems, storefront
 from api.docs import EXAMPLE_DECISION, body_docs, problem_docs
 from api.problems import FieldError, Problem
 from marketplace.catalog import Offer, OfferStatus, SkuId
@@ -35,7 +35,12 @@ Sku = Annotated[str, Depends(sku_id)]
 Kind = Annotated[Source, Query(description="the sales channel, what is sold, or what failed")]
 
 
-@router.get("/skus/{sku_id}", summary="Read an offer", responses={200: {"model": Offer}, **problem_docs(401, 404, 503)})
+@router.get(
+    "/skus/{sku_id}",
+    summary="Read an offer",
+    dependencies=[AS_READ],
+    responses={200: {"model": Offer}, **problem_docs(401, 404, 429, 503)},
+)
 async def get_offer(seller: Seller, sku_id: Sku, services: ServicesDep) -> Response:
     """The offer: data, price, stock and SLAs as last read at the Seller, and its `status`."""
     async with desk_problems(), _catalog_problems():
@@ -52,7 +57,12 @@ class OfferFilter(BaseModel):
     cursor: str | None = Field(default=None, max_length=400)
 
 
-@router.get("/skus", summary="List offers", responses={200: {"model": OfferPage}, **problem_docs(401, 404, 422, 503)})
+@router.get(
+    "/skus",
+    summary="List offers",
+    dependencies=[AS_READ],
+    responses={200: {"model": OfferPage}, **problem_docs(401, 404, 422, 429, 503)},
+)
 async def list_offers(seller: Seller, services: ServicesDep, wanted: Annotated[OfferFilter, Query()]) -> Response:
     """A page of offers by SKU id; `nextCursor` leads to the next one."""
     try:
@@ -65,8 +75,9 @@ async def list_offers(seller: Seller, services: ServicesDep, wanted: Annotated[O
 @router.post(
     "/skus/{sku_id}/decision",
     summary="Decide about a SKU",
+    dependencies=[AS_CHANGE],
     openapi_extra=body_docs(SkuDecision, EXAMPLE_DECISION),
-    responses={200: {"model": Offer}, **problem_docs(400, 401, 404, 413, 422, 503)},
+    responses={200: {"model": Offer}, **problem_docs(400, 401, 404, 413, 422, 429, 503)},
 )
 async def decide(seller: Seller, sku_id: Sku, request: Request, services: ServicesDep) -> Response:
     """Say whether a SKU is sold here. It stands until it is decided otherwise."""
@@ -75,7 +86,13 @@ async def decide(seller: Seller, sku_id: Sku, request: Request, services: Servic
         return _answer(await services.catalog.decide(seller, sku_id, include=body.include))
 
 
-@router.post("/import", status_code=202, summary="Start an import", responses=problem_docs(401, 404, 409, 422, 503))
+@router.post(
+    "/import",
+    status_code=202,
+    summary="Start an import",
+    dependencies=[AS_CHANGE],
+    responses=problem_docs(401, 404, 409, 422, 429, 503),
+)
 async def start_import(seller: Seller, services: ServicesDep, source: Kind = Source.ASSORTMENT) -> dict[str, str]:
     """Read many SKUs: the Seller's whole sales channel, or with `source` what is sold here, or what failed."""
     async with desk_problems(), _catalog_problems():
@@ -85,7 +102,8 @@ async def start_import(seller: Seller, services: ServicesDep, source: Kind = Sou
 @router.get(
     "/import",
     summary="How far an import is",
-    responses={200: {"model": ImportReport}, **problem_docs(401, 404, 422, 503)},
+    dependencies=[AS_READ],
+    responses={200: {"model": ImportReport}, **problem_docs(401, 404, 422, 429, 503)},
 )
 async def get_import(seller: Seller, services: ServicesDep, source: Kind = Source.ASSORTMENT) -> Response:
     """The newest import of this kind, running or ended."""

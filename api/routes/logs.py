@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
-from api.deps import ServicesDep, operator
+from api.deps import AS_READ, ServicesDep, operator
 from api.docs import problem_docs
 from api.problems import FieldError, Problem
 from marketplace.journal import JournalStatus, LogMessage, LogMessages
@@ -14,6 +15,10 @@ from marketplace.orders import Identifier
 from marketplace.store.base import BadCursor
 
 router = APIRouter(prefix="/logs", tags=["Operator"], dependencies=[Depends(operator)])
+
+
+_WORD = rf"\s*(all|{'|'.join(JournalStatus)})?\s*"
+_STATUSES: JsonDict = {"pattern": f"^{_WORD}(,{_WORD})*$"}
 
 
 class LogFilter(BaseModel):
@@ -24,7 +29,9 @@ class LogFilter(BaseModel):
     seller: Identifier
     day: date | None = Field(default=None, alias="date", description="a day in UTC, such as 2026-11-23")
     date_at: date | None = Field(default=None, alias="DateAt", description="the same, as VTEX spells it")
-    status: str = Field(default="all", max_length=100, description="all, or some statuses with commas")
+    status: str = Field(
+        default="all", max_length=100, description="all, or some statuses with commas", json_schema_extra=_STATUSES
+    )
     limit: int = Field(default=100, ge=1, le=500)
     cursor: str | None = Field(default=None, max_length=400)
 
@@ -32,7 +39,8 @@ class LogFilter(BaseModel):
 @router.get(
     "",
     summary="The exchange log",
-    responses={200: {"model": LogMessages}, **problem_docs(401, 403, 404, 422, 503)},
+    dependencies=[AS_READ],
+    responses={200: {"model": LogMessages}, **problem_docs(401, 403, 404, 422, 429, 503)},
 )
 async def list_logs(services: ServicesDep, wanted: Annotated[LogFilter, Query()]) -> Response:
     """What came in and went out for each SKU and order, newest first. Personal data is masked."""

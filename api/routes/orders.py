@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bodies import read_request
-from api.deps import OrderId, ServicesDep, WaitDep, desk_problems, operator, storefront
+from api.deps import AS_CHANGE, AS_ORDER, AS_READ, OrderId, ServicesDep, WaitDep, desk_problems, operator, storefront
 from api.desk import Outcome
 from api.docs import (
     EXAMPLE_CANCEL,
@@ -39,12 +39,13 @@ _DECIDED = {Outcome.DONE: 200, Outcome.ACCEPTED: 202}
 @router.post(
     "",
     summary="Place an order",
+    dependencies=[AS_ORDER],
     openapi_extra=body_docs(OrderRequest, EXAMPLE_ORDER),
     responses={
         **order_docs(
             {201: "Placed or rejected", 200: "The same order was posted before", 202: "Durable; not answered yet"}
         ),
-        **problem_docs(400, 401, 404, 409, 413, 422, 503),
+        **problem_docs(400, 401, 404, 409, 413, 422, 429, 503),
     },
 )
 async def post_order(request: Request, services: ServicesDep, wait: WaitDep) -> Response:
@@ -61,7 +62,8 @@ async def post_order(request: Request, services: ServicesDep, wait: WaitDep) -> 
 @router.get(
     "/{marketplace_order_id}",
     summary="Read an order",
-    responses={**order_docs({200: "The order"}), **problem_docs(401, 404, 503)},
+    dependencies=[AS_READ],
+    responses={**order_docs({200: "The order"}), **problem_docs(401, 404, 429, 503)},
 )
 async def get_order(marketplace_order_id: OrderId, services: ServicesDep) -> Response:
     """The order as recorded; answered without a worker, and after the order has left Temporal."""
@@ -81,7 +83,12 @@ class OrderFilter(BaseModel):
     cursor: str | None = Field(default=None, max_length=400)
 
 
-@router.get("", summary="List orders", responses={200: {"model": OrderPage}, **problem_docs(401, 422, 503)})
+@router.get(
+    "",
+    summary="List orders",
+    dependencies=[AS_READ],
+    responses={200: {"model": OrderPage}, **problem_docs(401, 422, 429, 503)},
+)
 async def list_orders(services: ServicesDep, wanted: Annotated[OrderFilter, Query()]) -> Response:
     """A page of orders, newest first; `nextCursor` leads to the next one."""
     try:
@@ -96,10 +103,11 @@ async def list_orders(services: ServicesDep, wanted: Annotated[OrderFilter, Quer
 @router.post(
     "/{marketplace_order_id}/payment",
     summary="Report the payment",
+    dependencies=[AS_CHANGE],
     openapi_extra=body_docs(PaymentReport, EXAMPLE_PAYMENT),
     responses={
         **order_docs({200: "Taken, or the same as before", 202: "Durable; no worker has answered yet"}),
-        **problem_docs(400, 401, 404, 409, 413, 422, 503),
+        **problem_docs(400, 401, 404, 409, 413, 422, 429, 503),
     },
 )
 async def report_payment(marketplace_order_id: OrderId, request: Request, services: ServicesDep) -> Response:
@@ -113,10 +121,11 @@ async def report_payment(marketplace_order_id: OrderId, request: Request, servic
 @router.post(
     "/{marketplace_order_id}/cancel",
     summary="Cancel an order",
+    dependencies=[AS_CHANGE],
     openapi_extra=body_docs(CancelRequest, EXAMPLE_CANCEL),
     responses={
         **order_docs({200: "Canceled", 202: "Asked for; the Seller, or a worker, has not answered yet"}),
-        **problem_docs(400, 401, 404, 409, 413, 422, 503),
+        **problem_docs(400, 401, 404, 409, 413, 422, 429, 503),
     },
 )
 async def cancel_order(marketplace_order_id: OrderId, request: Request, services: ServicesDep) -> Response:
@@ -130,10 +139,11 @@ async def cancel_order(marketplace_order_id: OrderId, request: Request, services
 @operators.post(
     "/{marketplace_order_id}/resume",
     summary="Resume a parked order",
+    dependencies=[AS_CHANGE],
     openapi_extra=body_docs(ResumeRequest, EXAMPLE_RESUME),
     responses={
         **order_docs({200: "Resumed, or ended"}),
-        **problem_docs(400, 401, 403, 404, 409, 413, 422, 503),
+        **problem_docs(400, 401, 403, 404, 409, 413, 422, 429, 503),
     },
 )
 async def resume_order(marketplace_order_id: OrderId, request: Request, services: ServicesDep) -> Response:

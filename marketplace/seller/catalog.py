@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from marketplace.catalog import Brand, Category, Dimensions, Image, ProductData, SkuData, Specification, Terms
-from marketplace.errors import SellerRefused, seller_error
+from marketplace.errors import SellerError, seller_error
 from marketplace.orders import CartItem
 from marketplace.seller import catalog_wire as wire
 from marketplace.seller import classify, translate
@@ -41,7 +41,8 @@ class VtexCatalog:
         """Read a product by the current route, or by the older one where an account lacks it. Source: contract A3."""
         try:
             answer = await self._ask_product(_PRODUCT, product_id)
-        except SellerRefused as error:
+        except SellerError as error:
+            # A route that is not there is a page of the edge.
             if error.failure.http_status != _NOT_FOUND:
                 raise
             answer = await self._ask_product(_OLDER_PRODUCT, product_id)

@@ -87,6 +87,7 @@ _OWN_FAULTS = (httpx.PoolTimeout, httpx.LocalProtocolError, httpx.UnsupportedPro
 
 _RANGE = re.compile(r"([A-Z]+)([0-9]+)-([0-9]+)")
 _LOOKS_LIKE_A_CODE = re.compile(r"[A-Z]{3}")
+_WORD = re.compile(r"[A-Za-z0-9._:-]+")
 _INVISIBLE = re.compile(r"<!--.*?-->|<(script|style|head)\b.*?</\1\s*>", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)</title", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
@@ -129,9 +130,11 @@ def classify_answer(
     time from which a Retry-After date counts.
     """
     detail = _detail(body)
-    header = (headers.get("x-vtex-error-code") or "").strip()[:64]
-    code = _pick_code((detail.code or "").strip()[:64], header)
+    code = _pick_code(_word(detail.code), _word(headers.get("x-vtex-error-code")))
     ruling = _STATUSES.get(status) if status in _ABOVE_CODES else ruling_of(code)
+    if status == httpx.codes.NOT_FOUND and not code and _is_page(headers, body):
+        # VTEX's edge, which comes and goes; the Seller has said nothing (contract 0, "Error bodies").
+        ruling = Ruling(Verdict.UNKNOWN_OUTCOME)
     ruling = ruling or _STATUSES.get(status) or _STATUSES.get(status // 100) or Ruling(Verdict.UNKNOWN_OUTCOME)
     text = detail.message or _decoded(headers.get("x-vtex-error-message", "")) or httpx.codes.get_reason_phrase(status)
     return SellerFailure(
@@ -141,7 +144,7 @@ def classify_answer(
         message=_readable(text, personal),
         http_status=status,
         retry_after=retry_after(headers.get("retry-after"), now or datetime.now(UTC)),
-        operation_id=detail.operation_id[:64] if detail.operation_id else None,
+        operation_id=_word(detail.operation_id) or None,
     )
 
 
@@ -179,6 +182,10 @@ def _verdict(verdict: Verdict, *, writes: bool) -> Verdict:
     return Verdict.RETRY if verdict is Verdict.UNKNOWN_OUTCOME and not writes else verdict
 
 
+def _is_page(headers: httpx.Headers, body: bytes) -> bool:
+    return "html" in headers.get("content-type", "").lower() or body.lstrip()[:1] == b"<"
+
+
 def _detail(body: bytes) -> wire.ErrorDetail:
     try:
         value: Any = wire.read_json(body)
@@ -186,6 +193,12 @@ def _detail(body: bytes) -> wire.ErrorDetail:
         # Not JSON: the edge's HTML page or a proxy's plain text. Its beginning says enough.
         return wire.ErrorDetail(message=body[:_MAX_RAW].decode(errors="replace"))
     return wire.error_of(value) or wire.ErrorDetail(message=value if isinstance(value, str) else None)
+
+
+def _word(text: str | None) -> str:
+    """A code or id of the Seller; "" for anything else, which may be a sentence about the customer."""
+    word = (text or "").strip()[:64]
+    return word if _WORD.fullmatch(word) and not _LONG_NUMBER.fullmatch(word) else ""
 
 
 def _pick_code(body_code: str, header_code: str) -> str:

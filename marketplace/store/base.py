@@ -1,4 +1,4 @@
-"""What is kept outside Temporal: the order record, the offers and the journal.
+"""What is kept outside Temporal: the order record, the offers, the journal and the delivery log of webhooks.
 
 Only the order's workflow writes the order record, through an activity, so one that lags behind is mended by the next
 write. Offers are changed by pure functions, in transactions; the journal only grows, until it is purged.
@@ -14,6 +14,7 @@ from marketplace.catalog import Offer, OfferStatus
 from marketplace.errors import EngineError
 from marketplace.journal import JournalEntry, JournalStatus
 from marketplace.orders import Model, Order, OrderStatus, PaymentReport
+from marketplace.webhooks import Attempt, Delivery, DeliveryState
 
 
 class OrderIdTaken(EngineError):  # noqa: N818 - it names what is the matter
@@ -58,14 +59,21 @@ class OrderPage(Model):
     next_cursor: str | None = None
 
 
+Events = Callable[[Order | None, Order], Iterable[Delivery]]
+"""From an order's last record, None for the first, and the new one to what the storefront is to be told."""
+
+
 class OrderStore(Protocol):
     """Keeps order records. Safe to use from many tasks at once. Every method may raise StoreUnavailable."""
 
-    async def save(self, record: OrderRecord, entries: Iterable[JournalEntry] = ()) -> None:
-        """Keep a record, and what the journal tells of it: both or neither.
+    async def save(
+        self, record: OrderRecord, entries: Iterable[JournalEntry] = (), events: Events | None = None
+    ) -> bool:
+        """Keep a record, what the journal tells of it and what the storefront is to be told: all of it or nothing.
 
-        Idempotent, and an older version never overwrites a newer one: it is silently left out. `created_at` stays as
-        first saved, so that pages keep their order. Raises OrderIdTaken when another Seller's order has the id.
+        Idempotent: what has no higher `version` than what is kept is silently left out. `created_at` stays as first
+        saved, so that pages keep their order. Raises OrderIdTaken when another Seller's order has the id.
+        Returns whether the storefront is to be told something of this order; without `events` that is nothing.
         """
 
     async def get(self, marketplace_order_id: str) -> OrderRecord | None:
@@ -181,3 +189,45 @@ class Journal(Protocol):
 
     async def purge(self, before: datetime) -> int:
         """Remove all entries older than a time, some at a time so that nobody waits long; how many they were."""
+
+
+class DeliveryPage(Model):
+    """Some lines of the delivery log, newest first. `next_cursor` leads to the next page; None on the last."""
+
+    deliveries: list[Delivery]
+    next_cursor: str | None = None
+
+
+class WebhookStore(Protocol):
+    """Keeps the delivery log. Every method may raise StoreUnavailable."""
+
+    async def get(self, event_id: str) -> Delivery | None:
+        """An event, None when it was never there or is there no more."""
+
+    async def page(
+        self,
+        marketplace_order_id: str | None = None,
+        state: DeliveryState | None = None,
+        since: datetime | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> DeliveryPage:
+        """A page of at most `limit` (1 or more) events that match every filter given, newest first.
+
+        Raises BadCursor for a cursor that is not a page's `next_cursor`.
+        """
+
+    async def pending(self, marketplace_order_id: str, limit: int) -> list[Delivery]:
+        """The first events of an order that are to be delivered, by their sequence."""
+
+    async def tried(self, event_id: str, attempt: Attempt, at: datetime) -> None:
+        """Keep what came of sending an event: delivered, given up when the receiver does not want it, or counted."""
+
+    async def give_up(self, event_id: str) -> None:
+        """Mark an event that is still pending as failed."""
+
+    async def requeue(self, event_ids: Iterable[str], at: datetime) -> int:
+        """Make events pending again that are not; how many they were."""
+
+    async def purge(self, before: datetime) -> int:
+        """Remove the events older than a time that are not pending, some at a time; how many they were."""

@@ -6,14 +6,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Insert, Row, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.journal import JournalEntry
 from marketplace.orders import Identifier, Order, OrderStatus, PaymentReport
-from marketplace.store.base import OrderIdTaken, OrderPage, OrderRecord
+from marketplace.store.base import Events, OrderIdTaken, OrderPage, OrderRecord
 from marketplace.store.cursors import DatabaseInt, check_limit, read_cursor, write_cursor
 from marketplace.store.database import Database, from_micros, to_micros
 from marketplace.store.journal import write_entries
 from marketplace.store.tables import orders
+from marketplace.store.webhooks import has_pending, write_events
 
 _page_key = tuple_(orders.c.created_at, orders.c.marketplace_order_id)
 _cursor_type: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[DatabaseInt, Identifier])
@@ -26,17 +28,27 @@ class SqlOrderStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def save(self, record: OrderRecord, entries: Iterable[JournalEntry] = ()) -> None:
+    async def save(
+        self, record: OrderRecord, entries: Iterable[JournalEntry] = (), events: Events | None = None
+    ) -> bool:
         order = record.order
         holder = select(orders.c.seller).where(orders.c.marketplace_order_id == order.marketplace_order_id)
-        async with self._database.transaction() as connection:
+        async with self._database.transaction(reads_first=events is not None) as connection:
+            before = None if events is None else await _last_record(connection, order)
             # Nothing written means that the version is there already, or that the id is another Seller's. To ask
             # which comes too late for nobody: rows are never removed and never change their Seller.
             written = await connection.execute(self._upsert(_to_row(record)))
-            seller = written.scalar() or await connection.scalar(holder)
+            newer = written.scalar()
+            seller = newer or await connection.scalar(holder)
             if seller != order.seller:
                 raise OrderIdTaken(f"order id {order.marketplace_order_id} is taken by another Seller's order")
             await write_entries(self._database, connection, entries)
+            if events is None:
+                return False
+            if newer:
+                return await write_events(self._database, connection, events(before, order))
+            # Written before, by a try that may not have come to tell anybody.
+            return await has_pending(connection, order.marketplace_order_id)
 
     async def get(self, marketplace_order_id: str) -> OrderRecord | None:
         query = select(orders).where(orders.c.marketplace_order_id == marketplace_order_id)
@@ -88,6 +100,15 @@ class SqlOrderStore:
             set_={name: new[name] for name in row if name not in _FIXED},
             where=(orders.c.seller == new.seller) & (orders.c.version < new.version),
         ).returning(orders.c.seller)
+
+
+async def _last_record(connection: AsyncConnection, order: Order) -> Order | None:
+    # Locked: what is new by this record must not be told by another one that is being written too.
+    query = select(orders.c.order).where(
+        orders.c.marketplace_order_id == order.marketplace_order_id, orders.c.seller == order.seller
+    )
+    found = await connection.scalar(query.with_for_update())
+    return None if found is None else Order.model_validate_json(found)
 
 
 def _to_row(record: OrderRecord) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from marketplace.store.journal import SqlJournal
 from marketplace.store.migrate import migrate
 from marketplace.store.offers import SqlOfferStore
 from marketplace.store.orders import SqlOrderStore
+from marketplace.store.webhooks import SqlWebhookStore
 
 
 class Stores:
@@ -22,6 +23,7 @@ class Stores:
         self.orders = SqlOrderStore(database)
         self.offers = SqlOfferStore(database)
         self.journal = SqlJournal(database)
+        self.webhooks = SqlWebhookStore(database)
 
     async def aclose(self) -> None:
         """Close the connections."""

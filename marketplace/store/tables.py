@@ -82,3 +82,25 @@ journal = Table(
     Index("journal_by_seller", "seller", "at", "id"),
     Index("journal_by_seller_and_status", "seller", "status", "at", "id"),
 )
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("marketplace_order_id", _ID, nullable=False),
+    Column("seller", String(128), nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("queued_at", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("last_attempt_at", BigInteger, nullable=True),
+    Column("last_status", BigInteger, nullable=True),
+    Column("last_error", Text, nullable=True),
+    Column("delivered_at", BigInteger, nullable=True),
+    Index("webhook_deliveries_by_order", "marketplace_order_id", "sequence"),
+    Index("webhook_deliveries_by_time", "occurred_at", "sequence", "id"),
+    Index("webhook_deliveries_by_state", "state", "occurred_at", "sequence", "id"),
+)

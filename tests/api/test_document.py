@@ -11,12 +11,12 @@ from api.docs import EXAMPLE_CART
 from tests.support.engine import Engine, new_order
 
 Json = dict[str, Any]
-GUARDED = {401}
+GUARDED = {401, 429}
 BODY = {400, 413, 422}
-CALLBACK = {200, 400, 404, 409, 413, 503}
+CALLBACK = {200, 400, 404, 409, 413, 429, 503}
 _LINE = "/callbacks/{seller}/{order}/{token}/{scope}/orders/{path_id}"
 ROUTES: dict[tuple[str, str], set[int]] = {
-    ("post", "/carts/simulation"): {200, 404, 502, 504} | GUARDED | BODY,
+    ("post", "/carts/simulation"): {200, 404, 502, 503, 504} | GUARDED | BODY,
     ("post", "/orders"): {200, 201, 202, 404, 409, 503} | GUARDED | BODY,
     ("get", "/orders"): {200, 422, 503} | GUARDED,
     ("get", "/orders/{marketplace_order_id}"): {200, 404, 503} | GUARDED,
@@ -29,16 +29,19 @@ ROUTES: dict[tuple[str, str], set[int]] = {
     ("post", f"{_LINE}/invoice/{{invoice_number}}/tracking"): CALLBACK,
     ("put", f"{_LINE}/invoice/{{invoice_number}}/tracking"): CALLBACK,
     ("post", f"{_LINE}/cancel"): CALLBACK,
-    ("post", "/affiliates/{seller}/{token}/api/notification"): {202, 400, 404, 413, 503},
+    ("post", "/affiliates/{seller}/{token}/api/notification"): {202, 400, 404, 413, 429, 503},
     ("get", "/catalog/{seller}/skus"): {200, 404, 422, 503} | GUARDED,
     ("get", "/catalog/{seller}/skus/{sku_id}"): {200, 404, 503} | GUARDED,
     ("post", "/catalog/{seller}/skus/{sku_id}/decision"): {200, 404, 503} | GUARDED | BODY,
     ("post", "/catalog/{seller}/import"): {202, 404, 409, 422, 503} | GUARDED,
     ("get", "/catalog/{seller}/import"): {200, 404, 422, 503} | GUARDED,
     ("get", "/logs"): {200, 403, 404, 422, 503} | GUARDED,
+    ("get", "/webhooks"): {200, 403, 422, 503} | GUARDED,
+    ("get", "/webhooks/{event_id}"): {200, 403, 404, 503} | GUARDED,
+    ("post", "/webhooks/{event_id}/resend"): {202, 403, 404, 409, 503} | GUARDED,
     ("get", "/health/live"): {200},
     ("get", "/health/ready"): {200, 503},
-    ("get", "/metrics"): {200, 401, 403},
+    ("get", "/metrics"): {200, 403} | GUARDED,
 }
 
 

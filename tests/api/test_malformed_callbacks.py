@@ -16,7 +16,7 @@ from tests.sandbox.calls import MISSING
 
 NO_TEXTS: list[Any] = [[], {}, True, 1.5, SENT * 700]
 NO_CENTS: list[Any] = [-1, "-1", 94.7, "94.70", "94,70", True, [], {}, 10**13 + 1, 10**30, "9" * 19, float("nan"), SENT]
-NO_DATES: list[Any] = [SENT, "2026-13-01", "10/03/2026", True, [], {}]
+NO_DATES: list[Any] = [SENT, "2026-13-01", "10/03/2026", 1773136800, 0, 1.5, "1773136800", True, [], {}]
 
 INVOICE_TAIL, TRACKING_TAIL, DELIVERY_TAIL = "/invoice", "/invoice/NF-1", "/invoice/NF-1/tracking"
 WRONG: dict[str, tuple[dict[str, Any], dict[str, list[Any]]]] = {

@@ -22,6 +22,7 @@ SETTLE_SECONDS: Final = 300.0
 _RUNNING: Final = (
     'ExecutionStatus = "Running" AND WorkflowType IN ("OrderWorkflow", "SkuSyncWorkflow", "CatalogImportWorkflow")'
 )
+STILL_BROKEN_SECONDS: Final = 60.0
 NETWORK_FAULTS: Final = 0.02
 """Share of what passes the load balancer that is lost, each with its connection."""
 
@@ -58,9 +59,10 @@ async def run(plan: Plan, directory: Path, seller_faults: float) -> Report:
             await shop.misbehave(seller_faults)
             watching = asyncio.create_task(shop.watch())
             sellers = await _under_fire(plan, shop, storefront, nemesis)
+            client = await stack.temporal.client()
+            await _mostly_ended(client, len(plan.orders))
             await shop.misbehave(0)
             stack.proxy.heal()
-            client = await stack.temporal.client()
             parked = await _settle(stack, client)
             watching.cancel()
             for seller in sellers:
@@ -106,6 +108,13 @@ async def _under_fire(plan: Plan, shop: Shop, storefront: Storefront, nemesis: N
         for one in plan.orders:
             group.create_task(order(one))
     return sellers
+
+
+async def _mostly_ended(client: Client, orders: int) -> None:
+    """Wait until most orders have ended, or for a while: what is late meets faults like the rest."""
+    give_up = time.monotonic() + STILL_BROKEN_SECONDS
+    while time.monotonic() < give_up and (await client.count_workflows(_RUNNING)).count > orders / 20:
+        await asyncio.sleep(0.5)
 
 
 async def _settle(stack: Stack, client: Client) -> dict[str, int]:

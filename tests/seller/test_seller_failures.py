@@ -49,7 +49,7 @@ class TestFailures:
         writing: type[SellerError],
         reading: type[SellerError],
     ) -> None:
-        server.follow(answer(status, "<h1>Sorry</h1>", {"Retry-After": "9", "Location": f"{server.url}/elsewhere"}))
+        server.follow(answer(status, "Sorry", {"Retry-After": "9", "Location": f"{server.url}/elsewhere"}))
         error = await failure_of(CALLS[name](seller))
         assert type(error) is (writing if name in WRITES else reading)
         assert (error.failure.message, error.failure.retry_after) == ("Sorry", 9.0)
@@ -72,9 +72,19 @@ class TestFailures:
         assert type(await failure_of(seller.place(placement()))) is SellerAlreadyDone
 
     async def test_an_unknown_order_is_told_as_not_found(self, seller: VtexSeller, server: ScriptedServer) -> None:
-        server.follow(answer(404, "<html><title>Not Found</title></html>"))
+        server.follow(answer(404, "Order not found"))
         error = await failure_of(seller.read(UNPLACED))
         assert (error.failure.verdict, error.failure.cause) == (Verdict.REFUSED, Cause.NOT_FOUND)
+
+    @EVERY_CALL
+    @pytest.mark.parametrize("page", ["<html><title>Not Found</title></html>", "  <!DOCTYPE html>"])
+    async def test_a_page_of_the_edge_says_nothing_about_what_was_asked(
+        self, seller: VtexSeller, server: ScriptedServer, name: str, page: str
+    ) -> None:
+        server.follow(answer(404, page))
+        error = await failure_of(CALLS[name](seller))
+        assert type(error) is (SellerUnknownOutcome if name in WRITES else SellerUnavailable)
+        assert error.failure.cause is not Cause.NOT_FOUND
 
     async def test_the_customer_s_data_never_stands_in_an_error(
         self, seller: VtexSeller, server: ScriptedServer

@@ -22,8 +22,9 @@ from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import Manners, SellerPool, Timeouts
 from marketplace.settings import Settings
 from marketplace.store.stores import open_stores
+from marketplace.storefront import open_storefront
 from tests.support.http_server import free_port, http_server
-from worker import build_catalog_worker, build_worker
+from worker import build_catalog_worker, build_webhook_worker, build_worker
 from workflows.order_state import OrderState
 from workflows.policies import order_workflow_id
 
@@ -167,6 +168,10 @@ class Engine:
         if self._with_catalog:
             catalog = build_catalog_worker(self.client, self.settings, self.sellers, self.pool, self.stores)
             await self._worker.enter_async_context(catalog)
+        if (storefront := open_storefront(self.settings)) is not None:
+            self._worker.push_async_callback(storefront.aclose)
+            webhooks = build_webhook_worker(self.client, self.settings, storefront, self.stores)
+            await self._worker.enter_async_context(webhooks)
 
     async def stop_worker(self) -> None:
         if self._worker is not None:

@@ -92,6 +92,7 @@ def test_without_any_variable_the_engine_runs_on_this_machine_alone(tmp_path: Pa
     assert (settings.seller_attempts, settings.seller_backoff) == (10, timedelta(seconds=1))
     assert (settings.task_queue, settings.log_format) == ("order-engine", "text")
     assert (settings.cancel_check, settings.log_retention) == (timedelta(hours=1), timedelta(days=30))
+    assert (settings.rate_limit, settings.seller_rate_limit, settings.max_requests) == (200, 500, 64)
     check_api_safety(settings)
 
 
@@ -117,6 +118,9 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         SELLER_PATIENCE="2h",
         CANCEL_CHECK="10m",
         LOG_RETENTION="90d",
+        RATE_LIMIT="0",
+        SELLER_RATE_LIMIT="50",
+        MAX_REQUESTS="8",
     )
 
     settings = load_settings()
@@ -132,6 +136,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.seller_backoff, settings.cancel_check) == (timedelta(seconds=2), timedelta(minutes=10))
     assert settings.seller_patience == timedelta(hours=2)
     assert settings.log_retention == timedelta(days=90)
+    assert (settings.rate_limit, settings.seller_rate_limit, settings.max_requests) == (0, 50, 8)
     assert [key.get_secret_value() for key in secret_keys(settings)] == ["new-secret-key-0001", "old-secret-key-0001"]
     check_api_safety(settings)
 
@@ -196,6 +201,9 @@ def test_anything_else_is_no_duration(text: str) -> None:
         ("SELLER_ATTEMPTS", "0", "greater than or equal to 1"),
         ("CANCEL_CHECK", "31d", "from 1ms to 30d"),
         ("LOG_RETENTION", "0d", "from 1h to 3650d"),
+        ("RATE_LIMIT", "-1", "greater than or equal to 0"),
+        ("SELLER_RATE_LIMIT", "1.5", "valid integer"),
+        ("MAX_REQUESTS", "0", "greater than or equal to 1"),
         ("PUBLIC_URL", "ftp://host", "https://"),
         ("PUBLIC_URL", "https://[host", "https://"),
         ("PUBLIC_URL", "https://user@host", "no user"),

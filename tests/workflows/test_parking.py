@@ -4,7 +4,7 @@ from temporalio.exceptions import ActivityError, ApplicationError, RetryState, T
 
 from marketplace.errors import SellerFailure, Verdict
 from workflows.parking import failure_of
-from workflows.policies import SELLER_FAILURE
+from workflows.policies import CUT_OFF, SELLER_FAILURE
 
 
 def activity_error(cause: BaseException) -> ActivityError:
@@ -26,6 +26,10 @@ def test_a_call_with_whose_last_try_the_worker_died_is_waited_out() -> None:
     failure = failure_of(activity_error(lost))
     assert (failure.verdict, failure.wait_out) == (Verdict.UNKNOWN_OUTCOME, True)
     assert failure.retry_after
+
+
+def test_a_call_that_was_cut_off_is_waited_out() -> None:
+    assert failure_of(activity_error(ApplicationError("the worker had to stop", type=CUT_OFF))).wait_out
 
 
 def test_a_defect_of_the_engine_is_no_reason_to_wait() -> None:

@@ -1,0 +1,127 @@
+"""Orders to which anything happens: money, dispatch and cancellation stay right, and no event is ever too odd."""
+
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import invariant, run_state_machine_as_test
+
+from marketplace.orders import Action, InvoiceType, OrderStatus, PaymentStatus
+from marketplace.rules import ENDS, PROGRESS, payment_conflict
+from tests.fuzz.thoroughness import some
+from tests.support.order_life import APPROVED, AT, DENIED, MAIN_LINE, PLACED, REASON, fresh, seller_cancels
+from tests.workflows.test_order_state_properties import OrderLife, reports
+from workflows.messages import InvoiceReport
+from workflows.order_events import (
+    CancelCause,
+    CancelConfirmed,
+    CancelDenied,
+    CancelRequested,
+    CancelUndecided,
+    DispatchAuthorized,
+    DispatchStarted,
+    Event,
+    Noted,
+    Parked,
+    PaymentDeadlineMissed,
+    PaymentReported,
+    PlacementStarted,
+    Rejected,
+    Resumed,
+    ReturnWindowClosed,
+    Simulated,
+    Step,
+    StepParked,
+)
+from workflows.order_state import OrderState, apply, to_order
+
+PAID = MAIN_LINE.index(OrderStatus.PAYMENT_APPROVED)
+SECOND = timedelta(seconds=1)
+OTHER_PAYMENT = APPROVED.report.model_copy(update={"transaction_id": "another"})
+
+
+class Followed(OrderLife):
+    """The same life, looked at by who has money in it."""
+
+    def happens(self, event: Event, *, repeated: bool = True) -> None:
+        before = self.state
+        super().happens(event, repeated=repeated)
+        if isinstance(event, DispatchStarted) and self.state is not before:
+            cancellation = before.cancellation
+            assert before.status not in ENDS
+            assert cancellation is None or not (cancellation.open or cancellation.ends_order)
+        if before.canceled:
+            assert self.state.stage is before.stage
+
+    @invariant()
+    def nothing_is_dispatched_before_it_is_paid(self) -> None:
+        payment = self.state.payment
+        if MAIN_LINE.index(self.state.stage) >= PAID:
+            assert payment is not None
+            assert payment.status is PaymentStatus.APPROVED
+
+    @invariant()
+    def every_invoice_is_told_once_and_the_sale_is_their_sum(self) -> None:
+        order = to_order(self.state)
+        invoices = [one.invoice for one in self.state.reports if isinstance(one, InvoiceReport)]
+        told = [(one.type, one.invoice_number) for one in order.invoices]
+        assert sorted(told) == sorted({(one.type, one.invoice_number) for one in invoices})
+        sales = [one for one in order.invoices if one.type is InvoiceType.OUTPUT]
+        assert order.invoiced_value == sum(one.invoice_value or 0 for one in sales)
+        assert [package.invoice_number for package in order.packages] == [one.invoice_number for one in sales]
+
+    @invariant()
+    def what_is_allowed_is_what_can_be_done(self) -> None:
+        for action in Action:
+            after = apply(self.state, Resumed(action=action), self.state.history[-1].at)
+            assert (after is not self.state) is (action in self.state.allowed_actions)
+        for report in (APPROVED.report, DENIED.report, OTHER_PAYMENT):
+            if payment_conflict(self.state.status, self.state.payment, report):
+                assert apply(self.state, PaymentReported(report=report), self.state.history[-1].at) is self.state
+
+    @invariant()
+    def what_ends_an_order_that_the_seller_has_is_settled_there(self) -> None:
+        state = self.state
+        if state.placed and state.ended and state.status in {OrderStatus.PAYMENT_DENIED, OrderStatus.EXPIRED}:
+            assert state.canceled
+
+
+def test_whatever_happens_money_dispatch_and_cancellation_agree() -> None:
+    run_state_machine_as_test(Followed, settings=some(40, stateful_step_count=30))
+
+
+_PLAIN: list[Event] = [
+    *(Simulated(), PlacementStarted(), Rejected(reason=REASON), PLACED, APPROVED, DENIED, PaymentDeadlineMissed()),
+    *(PaymentReported(report=OTHER_PAYMENT), DispatchStarted(), DispatchAuthorized(), CancelUndecided()),
+    *(CancelConfirmed(), CancelDenied(detail="no"), ReturnWindowClosed(), Noted(detail="heard")),
+    *(CancelRequested(cause=cause) for cause in CancelCause),
+    *(StepParked(parked=Parked(step=step, reason=REASON)) for step in Step),
+    *(Resumed(action=action, note="done") for action in Action),
+    *(seller_cancels(), seller_cancels("damaged")),
+]
+
+
+@some(150)
+@given(st.lists(st.sampled_from(_PLAIN) | reports(), max_size=40))
+def test_no_sequence_of_events_breaks_an_order_or_takes_back_what_is_known(events: list[Event]) -> None:
+    """Also such as no workflow would tell: a defect there must not become one of the order's facts."""
+    state = fresh()
+    for event in events:
+        before, state = state, apply(state, event, state.history[-1].at + SECOND)
+        check_step(before, state)
+    assert state.history[0].at == AT
+
+
+def check_step(before: OrderState, after: OrderState) -> None:
+    """Nothing known is gone, and all of it can be written and read."""
+    assert after is before or after.version > before.version
+    assert after.history[: len(before.history)] == before.history
+    assert set(before.event_ids) <= set(after.event_ids)
+    assert len(after.event_ids) == len(set(after.event_ids))
+    assert MAIN_LINE.index(after.stage) >= MAIN_LINE.index(before.stage)
+    assert PROGRESS.index(after.progress) >= PROGRESS.index(before.progress)
+    assert before.payment in {None, after.payment}
+    assert after.canceled or not before.canceled
+    assert before.rejection is None or after.rejection is not None
+    assert OrderState.model_validate_json(after.model_dump_json()) == after
+    assert to_order(after).needs_attention is bool(after.allowed_actions)
