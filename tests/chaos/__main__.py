@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 def chaos(
     orders: Annotated[int, typer.Option(min=1, max=10_000, help="Orders of each run.")] = 1000,
-    per_second: Annotated[float, typer.Option(min=0.1, max=100, help="Orders posted in a second.")] = 6,
+    per_second: Annotated[float, typer.Option(min=0.1, max=100, help="Orders posted in a second.")] = 4,
     kills: Annotated[int, typer.Option(min=0, max=1000, help="SIGKILLs of each run.")] = 60,
     faults: Annotated[float, typer.Option(min=0, max=0.9, help="Share of the Seller's answers that go wrong.")] = 0.3,
     seeds: Annotated[str, typer.Option(help="One run for each, with commas.")] = "1,2,3,4,5",

@@ -24,6 +24,15 @@ class Nemesis:
     def kills(self) -> int:
         return sum(count for (_, blow), count in self.counts.items() if blow == Blow.KILL)
 
+    async def keep_running(self) -> None:
+        """Start again what has ended by itself, such as a worker that found no Temporal when it was started."""
+        while True:
+            await asyncio.sleep(1)
+            for part, process in self._stack.processes.items():
+                if not process.running and not self._lock(part).locked():
+                    self.counts[part, "ended by itself"] += 1
+                    await process.start()
+
     async def rage(self, plan: Plan) -> None:
         """Strike until the plan is done; all parts run again at the end."""
         start = time.monotonic()
@@ -34,7 +43,7 @@ class Nemesis:
 
     async def _strike(self, strike: Strike) -> None:
         # A part that is being struck is not struck again before it is back.
-        async with self._locks.setdefault(strike.part, asyncio.Lock()):
+        async with self._lock(strike.part):
             if strike.part == "database" and self._stack.postgres is None:
                 return
             self.counts[strike.part, strike.blow] += 1
@@ -50,6 +59,9 @@ class Nemesis:
                 await self._end(strike)
                 await asyncio.sleep(strike.seconds)
                 await self._stack.start(strike.part)
+
+    def _lock(self, part: str) -> asyncio.Lock:
+        return self._locks.setdefault(part, asyncio.Lock())
 
     async def _end(self, strike: Strike) -> None:
         if strike.blow is Blow.STOP:

@@ -51,7 +51,9 @@ class Proxy:
         assert task is not None
         self._open.add(task)
         try:
-            await self._forward(reader, writer)
+            # Canceled at the end of the run alone; asyncio would report that as a failed callback.
+            with suppress(asyncio.CancelledError):
+                await self._forward(reader, writer)
         finally:
             self._open.discard(task)
             with suppress(OSError):

@@ -57,17 +57,16 @@ async def run(plan: Plan, directory: Path, seller_faults: float) -> Report:
         try:
             await shop.prepare(stack.notification_endpoint, plan.cancel_late)
             await shop.misbehave(seller_faults)
-            watching = asyncio.create_task(shop.watch())
+            watching = [asyncio.create_task(shop.watch()), asyncio.create_task(nemesis.keep_running())]
             sellers = await _under_fire(plan, shop, storefront, nemesis)
             client = await stack.temporal.client()
             await _mostly_ended(client, len(plan.orders))
             await shop.misbehave(0)
             stack.proxy.heal()
             parked = await _settle(stack, client)
-            watching.cancel()
-            for seller in sellers:
-                seller.cancel()
-            await asyncio.gather(watching, *sellers, return_exceptions=True)
+            for task in [*watching, *sellers]:
+                task.cancel()
+            await asyncio.gather(*watching, *sellers, return_exceptions=True)
             evidence = await collect(stack, shop.changed, storefront.diaries, client)
             answers = await _traffic(stack)
         finally:

@@ -32,7 +32,12 @@ class Shop:
     """Plays the Seller of a run."""
 
     def __init__(self, sandbox_url: str, seed: int) -> None:
-        self._http = httpx.AsyncClient(base_url=f"{sandbox_url}/sandbox", timeout=60, trust_env=False)
+        # Hundreds of orders are led at once, and each call lasts as long as the callback that it sends.
+        transport = httpx.AsyncHTTPTransport(retries=5, limits=httpx.Limits(max_connections=200))
+        patience = httpx.Timeout(60, pool=None)
+        self._http = httpx.AsyncClient(
+            base_url=f"{sandbox_url}/sandbox", timeout=patience, transport=transport, trust_env=False
+        )
         self._dice = random.Random(seed)
         self._status: dict[str, str] = {}
         self._seen = asyncio.Condition()
