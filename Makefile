@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test coverage check bench chaos fuzz overload format lock clean
+.PHONY: help install demo dev test slow coverage check bench chaos fuzz overload format lock clean
 
 help:  ## List the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ dev: $(READY)  ## Run everything on this machine until Ctrl-C
 
 test: $(READY) check  ## Static checks, then every test
 	@$(BIN)/python -m tests
+
+slow: $(READY)  ## The tests that take long: all races, the whole API by its document, rollouts, a restore
+	@$(BIN)/python -m tests slow
 
 coverage: $(READY)  ## The tests again, with the coverage of workflows and library, which must stay above its limit
 	@$(BIN)/python -m tests coverage

@@ -67,15 +67,27 @@ def _dated(value: Any) -> Any:
     return read
 
 
+def _at_most(length: int) -> BeforeValidator:
+    # As it was sent, blanks around it included: that is what the document tells.
+    def short(value: Any) -> Any:
+        if isinstance(value, str) and len(value) > length:
+            raise PydanticCustomError("too_long", "at most {length} characters", {"length": length})
+        return value
+
+    return BeforeValidator(short)
+
+
 Words = Annotated[
     Annotated[str, Field(max_length=2000)] | None,
     BeforeValidator(_text),
+    _at_most(2000),
     WithJsonSchema({"type": ["string", "integer", "null"], "maxLength": 2000}),
 ]
 Number = Annotated[
     str,
     Field(min_length=1, max_length=128),
     BeforeValidator(_text),
+    _at_most(128),
     WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": 128, "pattern": r"\S"}),
 ]
 Cents = Annotated[

@@ -53,6 +53,7 @@ _HUNG_UP: Final = (
     "UnexpectedEof",
     "http2 error",
     "AlertReceived",
+    "operation was canceled",
 )
 
 

@@ -407,6 +407,8 @@ def _reported(state: OrderState, report: Report, at: datetime) -> OrderState:
 def _parked(state: OrderState, parked: Parked, at: datetime) -> OrderState:
     if parked.step is Step.AUTHORIZE_DISPATCH and state.fulfillment.has_open_invoice:
         # What the Seller invoices it does not wait to dispatch: somebody has released the order there.
+        if state.stage is OrderStatus.HANDLING:
+            return state
         return _moved(_with(state, parked=None), OrderStatus.HANDLING, at, "the Seller dispatches: it has invoiced")
     if state.parked is parked:
         return state

@@ -174,8 +174,11 @@ async def test_a_token_in_the_path_is_in_no_answer(line: Line) -> None:
         await line.send("/invoice", None, "DELETE"),
         await line.send("/invoice", content=b" " * (MAX_BODY + 1)),
         await line.send("/invoice", INVOICE, path_id="NONE-1"),
+        # The base URL with something before it, as a proxy's or a person's mistake.
+        await line.send("/invoice", INVOICE, base=f"/v1/callbacks/acme/{line.id}/{line.token()}"),
+        await line.send("/invoice", INVOICE, base=f"/Callbacks/acme/{line.id}/{line.token()}"),
     ]
-    assert [answer.status_code for answer in answers] == [400, 404, 405, 413, 404]
+    assert [answer.status_code for answer in answers] == [400, 404, 405, 413, 404, 404, 404]
     assert not [answer for answer in answers if line.token() in answer.text + str(answer.headers)]
 
 

@@ -25,6 +25,7 @@ from workflows.order_events import (
     CancelUndecided,
     Event,
     Parked,
+    PlacementStarted,
     Rejected,
     Simulated,
     Step,
@@ -65,7 +66,8 @@ def last(*events: Event) -> JournalEntry:
         ([*TO_HANDLING, WISH, CancelDenied(detail="the Seller refuses to cancel: CHK0202")], (ORDER, OURS, ERROR)),
         ([*TO_HANDLING, WISH, STUCK], (ORDER, OURS, ERROR)),
         ([*TO_HANDLING, seller_cancels()], (ORDER, THEIRS, DONE)),
-        ([seller_cancels()], (ORDER, THEIRS, WARNING)),
+        ([Simulated(), PlacementStarted(), seller_cancels()], (ORDER, THEIRS, WARNING)),
+        ([seller_cancels()], (ORDER, THEIRS, DONE)),
         ([*TO_HANDLING, invoiced("N-1", 9470), seller_cancels()], (ORDER, THEIRS, WARNING)),
     ],
 )

@@ -205,6 +205,7 @@ async def workers_of(client: Client, workflow_id: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 async def test_orders_and_syncs_go_to_and_fro_between_the_previous_worker_and_this_one(rollout: Rollout) -> None:
     old, new, client = rollout.old, rollout.new, rollout.engine.client
     syncs = [asyncio.create_task(synced(rollout, sku.id)) for sku in SKUS]

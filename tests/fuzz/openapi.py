@@ -95,6 +95,9 @@ async def run(
 
 async def _orders(engine: Engine) -> dict[str, list[str]]:
     """Orders for the storefront's routes, and one for each of the Seller's: a cancellation would end the others'."""
+    for sku in ("2001", "2002"):
+        # The rounds before may have bought all there was.
+        await engine.sku(sku, stock=1_000_000)
     waiting = await asyncio.gather(*(engine.placed() for _ in range(4)))
     going = await asyncio.gather(*(engine.dispatched() for _ in _CALLBACKS))
     return {

@@ -83,7 +83,7 @@ def check(answer: httpx.Response, good: int = 200) -> None:
 
 @pytest.mark.parametrize("tail", BODIES)
 @given(data=st.data())
-@some(40)
+@some(80)
 async def test_a_callback_with_a_few_things_wrong_is_taken_or_refused(
     lines: Lines, tail: str, data: st.DataObject
 ) -> None:

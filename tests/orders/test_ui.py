@@ -113,11 +113,10 @@ async def test_each_activity_and_timer_in_the_history_says_what_it_is_for(make_e
         for step in ("invoice", "tracking", "delivery"):
             await engine.seller_sends(order, step)
         await engine.workflow(order).result()
-        assert await summaries(engine, order, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED) == [
-            "simulate (acme)",
-            "place (acme)",
-            "authorize dispatch (acme)",
-        ]
+        told = await summaries(engine, order, EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED)
+        calls = [summary for summary in told if not summary.startswith("order record, version ")]
+        assert calls == ["simulate (acme)", "place (acme)", "authorize dispatch (acme)"]
+        assert len(told) > len(calls)
         timers = await summaries(engine, order, EventType.EVENT_TYPE_TIMER_STARTED)
         assert (timers[0], timers[1], timers[-1]) == ("payment deadline", "look at the Seller's order", "return window")
 
@@ -144,7 +143,7 @@ async def test_signals_updates_and_queries_describe_themselves(engine: Engine) -
     assert set(updates) == {"await_placement", "payment", "cancel", "seller_cancel", "retry", "abort"}
     assert set(queries) == {"state"}
     assert all([*signals.values(), *updates.values(), *queries.values()])
-    assert updates["abort"] == "Parked order: end it; what the Seller has of it is canceled there"
+    assert updates["abort"] == "Parked order: end it; unless that was what failed, the Seller is asked to cancel it"
 
 
 async def test_nothing_that_is_shown_holds_the_customers_data(engine: Engine) -> None:

@@ -56,15 +56,28 @@ def reports(order: Json, parts: int) -> Iterator[Call]:
 
 
 async def send(engine: Engine, order: Json, calls: list[Call], at_once: int = 20) -> list[httpx.Response]:
-    """Call back so many at a time, as the order's Seller."""
+    """Call back so many at a time, as the order's Seller; what a crowded machine refuses is sent again when it says."""
     base = f"{(await engine.ledger(order))['endpoint']}/pvt/orders/{order['marketplaceOrderId']}"
     free = asyncio.Semaphore(at_once)
 
     async def one(path: str, body: Json) -> httpx.Response:
         async with free:
-            return await engine.http.post(f"{base}{path}", json=body)
+            answer = await engine.http.post(f"{base}{path}", json=body)
+            for _ in range(5):
+                if answer.status_code != 503:
+                    break
+                await asyncio.sleep(float(answer.headers["retry-after"]))
+                answer = await engine.http.post(f"{base}{path}", json=body)
+            return answer
 
     return list(await asyncio.gather(*(one(*call) for call in calls)))
+
+
+def complete(found: Json) -> bool:
+    """Whether the record has caught up with all that was reported: the order is delivered before the last of it."""
+    packages = found["packages"]
+    told = all(package["trackingNumber"] and len(package["events"]) == 2 for package in packages)
+    return found["status"] == "delivered" and told
 
 
 def check_reflected(found: Json, order: Json, parts: int) -> None:

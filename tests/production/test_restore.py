@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sandbox.server import SandboxServer
 from tests.support.engine import Engine, effective, new_order
 from tests.support.http_server import free_port
@@ -35,6 +37,7 @@ class Site:
         return engine
 
 
+@pytest.mark.slow
 async def test_what_happened_after_the_backup_is_repeated_and_nothing_is_done_twice(
     fresh_seller: SandboxServer, tmp_path: Path
 ) -> None:

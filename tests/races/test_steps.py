@@ -8,7 +8,12 @@ from tests.races.stage import Stage, race_order
 from tests.races.steps import STEPS, Life
 from tests.races.table import EVENTS, TABLE
 
-MEETINGS = [(name, moment) for name, step in STEPS.items() for moment in step.moments]
+# Every pair meets in the middle of a step by default; the rest of the table is for `make slow`, and for CI.
+MEETINGS = [
+    pytest.param(name, moment, marks=() if "during" in moment else pytest.mark.slow)
+    for name, step in STEPS.items()
+    for moment in step.moments
+]
 
 
 def test_every_step_of_the_table_is_tested_with_every_event() -> None:

@@ -214,6 +214,12 @@ def test_the_customer_s_data_is_taken_out_of_the_message() -> None:
     assert message == "[...], [...], [email], [number], [number], SKU 501 777"
 
 
+@pytest.mark.parametrize("said", ["refused: vera.lucia@mail.example", "vera.lucia@mail.example", "52998224725", "A B"])
+def test_what_is_no_code_or_id_is_not_kept_as_one(said: str) -> None:
+    failure = judge(body={**coded(said), "operationId": said}, headers={"x-vtex-error-code": said})
+    assert (failure.code, failure.operation_id) == (None, None)
+
+
 def test_a_document_number_is_taken_out_even_when_it_is_nobody_s_we_know() -> None:
     document = order().client_profile_data.document
     assert judge(400, coded("X", f"bad {document}")).message == "bad [number]"
