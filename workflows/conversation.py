@@ -142,6 +142,7 @@ class OrderConversation:
         await workflow.wait_condition(self._cancel_is_answered)
         cancellation = self._state.cancellation
         if cancellation is None or (cancellation.state is CancelState.REFUSED and not cancellation.ends_order):
+            await self._recorder.caught_up()
             _refuse(self._state.history[-1].detail)
         answer = await self._answer()
         outcome = CancelOutcome.CANCELED if self._state.canceled else CancelOutcome.PENDING
