@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 
+from marketplace.seller.client import Timeouts
 from sandbox.server import SandboxServer
 from tests.cli.findings import findings
 from tests.cli.in_need import KINDS, ONE_BY_ONE, Kind
@@ -40,7 +41,11 @@ async def made(
     temporal: Client, seller: SandboxServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Needy]:
     directory = tmp_path_factory.mktemp("needy")
-    async with Engine(temporal, seller.url, directory, seller_attempts=1, cancel_check="1h") as engine:
+    # Twenty orders at once on a busy machine: a Seller that answers late must not be taken for one that is away.
+    patient = Timeouts()
+    async with Engine(
+        temporal, seller.url, directory, seller_attempts=1, cancel_check="1h", timeouts=patient
+    ) as engine:
         (await engine.sandbox.post("/reset")).raise_for_status()
         needy = Needy(engine)
         for kind in ONE_BY_ONE:
