@@ -82,7 +82,11 @@ class Shop:
     async def watch(self) -> None:
         """Keep an eye on the ledger, for those who wait for an order to be placed or dispatched."""
         while True:
-            orders = (await self._http.get("/orders", params={"limit": 100_000})).json()
+            try:
+                orders = (await self._http.get("/orders", params={"limit": 100_000})).json()
+            except httpx.TransportError:
+                # A sandbox too busy to answer is asked again: whoever waits for an order must not wait for ever.
+                continue
             async with self._seen:
                 self._status = {order["marketplaceOrderId"]: order["status"] for order in orders}
                 self._seen.notify_all()
@@ -148,7 +152,10 @@ class Shop:
         """Send a callback as often as planned, until one of them is answered for good."""
         body = {**body, "times": plan.repeats, "together": True}
         for _ in range(_TRIES):
-            answer = await self._http.post(f"/orders/{plan.id}/{kind}", json=body)
+            try:
+                answer = await self._http.post(f"/orders/{plan.id}/{kind}", json=body)
+            except httpx.TransportError:
+                continue
             answer.raise_for_status()
             statuses = [sent["status"] for sent in answer.json()["callbacks"]]
             if any(status is not None and status < 500 and status != 429 for status in statuses):

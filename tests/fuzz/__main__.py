@@ -145,7 +145,12 @@ async def _module(name: str, modules: list[str], thoroughness: int, seed: int, d
     )
     output = (await process.communicate())[0].decode(errors="replace")
     counted = [sum(map(int, found)) for found in _EXAMPLES.findall(output)] or [ORDERS * thoroughness]
-    return Part(name, sum(counted), [output] if process.returncode else [], time.monotonic() - began)
+    return Part(
+        name,
+        sum(counted),
+        [output.partition("= Hypothesis Statistics")[0]] if process.returncode else [],
+        time.monotonic() - began,
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 from temporalio.client import Client
 
 from sandbox.server import SandboxServer
-from tests.fuzz.openapi import FUZZED, OPERATOR
+from tests.fuzz.openapi import FUZZED, OPERATOR, restock
 from tests.fuzz.watch import failed_tasks, watching
 from tests.support.engine import Engine
 from workflows.catalog_policies import catalog_queue
@@ -24,6 +24,7 @@ async def fuzzed_engine(
 @pytest.fixture
 async def engine(fuzzed_engine: Engine, fresh_seller: SandboxServer) -> AsyncIterator[Engine]:
     """An engine with keys and a catalog; the test fails when anything in it has broken."""
+    await restock(fuzzed_engine)
     with watching() as watch:
         yield fuzzed_engine
         queue = fuzzed_engine.settings.task_queue
