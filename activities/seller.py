@@ -19,11 +19,9 @@ from marketplace.checkout import find_problem, with_promises
 from marketplace.errors import (
     Cause,
     SellerAlreadyDone,
-    SellerCredentials,
     SellerError,
     SellerFailure,
     SellerRefused,
-    SellerUnavailable,
     SellerUnknownOutcome,
     UnknownSeller,
     Verdict,
@@ -132,7 +130,7 @@ class SellerActivities:
             except SellerError as error:
                 if not isinstance(error, _DOUBTFUL) and error.failure.code not in _NOT_READY:
                     raise
-                phase = await _phase(seller, ref, call.value)
+                phase = await _phase(seller, ref, call.value, error)
                 if phase in {SellerOrderPhase.AUTHORIZED, SellerOrderPhase.INVOICED}:
                     return Done()
                 if phase is SellerOrderPhase.CANCELED:
@@ -149,8 +147,8 @@ class SellerActivities:
             seller, ref = self._seller_of(call.seller), _ref(call)
             try:
                 answer = await seller.cancel(ref, call.reason, requested_by_user=call.requested_by_user)
-            except _DOUBTFUL:
-                phase = await _phase(seller, ref, call.value)
+            except _DOUBTFUL as error:
+                phase = await _phase(seller, ref, call.value, error)
                 if phase is SellerOrderPhase.CANCELED:
                     return CancelResult(confirmed=True)
                 if phase is SellerOrderPhase.CANCELING:
@@ -221,24 +219,27 @@ async def _recovered(seller: Seller, ref: OrderRef, value: int, repeat: SellerFa
     except SellerRefused as error:
         if error.failure.cause is not Cause.NOT_FOUND:
             raise
-        # The Seller has it by its own word, so its order store lags behind or a page of the edge answered.
-        raise SellerUnknownOutcome(error.failure.model_copy(update={"verdict": Verdict.UNKNOWN_OUTCOME})) from error
+        raise _lagging(error) from error
     if found.phase is SellerOrderPhase.CANCELED:
         raise _as_canceled(SellerAlreadyDone(repeat))
     return Placement(order_id=found.order_id, divergences=["placed by an earlier try whose answer was lost"])
 
 
-async def _phase(seller: Seller, ref: OrderRef, value: int) -> SellerOrderPhase | None:
-    """Where the order stands at the Seller after a doubtful answer; None when that cannot be learned now."""
+async def _phase(seller: Seller, ref: OrderRef, value: int, doubt: SellerError) -> SellerOrderPhase | None:
+    """Where the order stands at the Seller after a doubtful answer; None when that is no matter for this try.
+
+    Raises SellerError when it cannot be learned now and the doubt would end the tries: a refusal may be the echo of an
+    earlier try that has worked, so it counts only once the order was seen.
+    """
     try:
         return (await _read(seller, ref, value)).phase
-    except (SellerUnavailable, SellerUnknownOutcome, SellerCredentials):
-        return None
-    except SellerRefused as error:
-        # The first answer tells more than that the order cannot be found to look at.
-        if error.failure.cause is Cause.NOT_FOUND:
+    except SellerError as trouble:
+        unknown = trouble.failure.cause is Cause.NOT_FOUND
+        if unknown and doubt.failure.cause is Cause.NOT_FOUND:
             return None
-        raise
+        if doubt.failure.verdict.may_pass and (unknown or not isinstance(trouble, SellerRefused)):
+            return None
+        raise _lagging(trouble) if unknown else trouble from doubt
 
 
 async def _read(seller: Seller, ref: OrderRef, value: int) -> SellerOrder:
@@ -248,6 +249,11 @@ async def _read(seller: Seller, ref: OrderRef, value: int) -> SellerOrder:
         text = f"order {found.order_id} at the Seller is not this one: its value is {found.value} cents"
         raise SellerRefused(SellerFailure(verdict=Verdict.REFUSED, cause=Cause.MISMATCH, message=text))
     return found
+
+
+def _lagging(error: SellerError) -> SellerError:
+    """Not found, though the Seller has it by its own word: its order store lags, or a page of the edge answered."""
+    return SellerUnknownOutcome(error.failure.model_copy(update={"verdict": Verdict.UNKNOWN_OUTCOME}))
 
 
 def _as_canceled(error: SellerError) -> SellerRefused:

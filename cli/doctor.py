@@ -14,7 +14,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, GetSyste
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from cli import catalog_checks, order_checks, stuck
+from cli import catalog_checks, order_checks, stuck, webhook_checks
 from cli.checks import Check, Finding, Findings, Said, State, make_checks, someone_polls
 from cli.output import columns, console, print_json, show
 from cli.seller_check import ask_seller
@@ -100,9 +100,11 @@ class _Examination:
             Check("search attributes", self._search_attributes, temporal, namespace),
             Check("worker", self._worker, temporal, namespace),
             Check("catalog worker", self._catalog_worker, temporal, namespace),
+            Check("webhook worker", self._webhook_worker, temporal, namespace),
             Check("other task queues", self._other_queues, temporal, namespace),
             Check("failing orders", self._failing_orders, temporal, namespace),
             Check("failing catalog", self._failing_catalog, temporal, namespace),
+            Check("failing webhooks", self._failing_webhooks, temporal, namespace),
             Check("stopped orders", self._stopped_orders, temporal, namespace),
             Check("removed Sellers", self._removed_sellers, temporal, attributes),
             Check("schedules", self._schedules, temporal, runs),
@@ -112,6 +114,7 @@ class _Examination:
             Check("orders in need", self._orders_in_need, database, ("database",)),
             Check("waiting orders", self._waiting_orders, database, ("database",)),
             Check("failed offers", self._failed_offers, database, offers),
+            Check("undelivered webhooks", self._webhooks, database, ("database",)),
         ]
 
     def _seller_checks(self, file: Finding) -> list[Check]:
@@ -192,6 +195,9 @@ class _Examination:
     async def _catalog_worker(self) -> Said:
         return await someone_polls(self._client, catalog_queue(self._settings.task_queue))
 
+    async def _webhook_worker(self) -> Said:
+        return await webhook_checks.worker(self._client, self._settings)
+
     async def _schedules(self) -> Said:
         return await catalog_checks.schedules(self._client, self._sellers, self._settings.task_queue)
 
@@ -203,6 +209,9 @@ class _Examination:
 
     async def _failing_catalog(self) -> Said:
         return await stuck.no_failing_tasks(self._client, stuck.CATALOG)
+
+    async def _failing_webhooks(self) -> Said:
+        return await stuck.no_failing_tasks(self._client, stuck.WEBHOOKS)
 
     async def _stopped_orders(self) -> Said:
         return await stuck.stopped_orders(self._client, self._settings.task_queue)
@@ -238,6 +247,10 @@ class _Examination:
     async def _failed_offers(self) -> Said:
         assert self._stores is not None
         return await catalog_checks.failed_offers(self._stores.offers, self._sellers)
+
+    async def _webhooks(self) -> Said:
+        assert self._stores is not None
+        return await webhook_checks.deliveries(self._stores.webhooks, self._settings)
 
 
 # --- words ---

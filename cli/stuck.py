@@ -22,9 +22,11 @@ from workflows.catalog_policies import (
     catalog_queue,
 )
 from workflows.policies import ORDER_WORKFLOW, order_workflow_id
+from workflows.webhook_policies import WEBHOOK_WORKFLOW, webhook_queue
 
 ORDERS: Final = (ORDER_WORKFLOW,)
 CATALOG: Final = (SKU_WORKFLOW, IMPORT_WORKFLOW, RETENTION_WORKFLOW)
+WEBHOOKS: Final = (WEBHOOK_WORKFLOW,)
 TASKS_FAIL: Final = "workflow-task-fails"
 """What the list of orders says where a parked order has its reason code."""
 _MANY_TRIES: Final = 3
@@ -123,8 +125,8 @@ async def no_failing_tasks(client: Client, types: Collection[str]) -> Said:
 
 async def other_queues(client: Client, task_queue: str) -> Said:
     """Whether running workflows wait in task queues, other than this engine's own, that nobody polls."""
-    known, forsaken = [task_queue, catalog_queue(task_queue)], []
-    ours = f"{_RUNNING} AND WorkflowType IN ({_quoted((*ORDERS, *CATALOG))})"
+    known, forsaken = [task_queue, catalog_queue(task_queue), webhook_queue(task_queue)], []
+    ours = f"{_RUNNING} AND WorkflowType IN ({_quoted((*ORDERS, *CATALOG, *WEBHOOKS))})"
     for _ in range(_QUEUES):
         # The server does not group by task queue: each question leaves out the queues that are known by then.
         async for one in client.list_workflows(f"{ours} AND TaskQueue NOT IN ({_quoted(known)})", limit=1):

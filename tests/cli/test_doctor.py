@@ -14,12 +14,12 @@ from tests.support.engine import Engine, new_order
 
 CLOSED = "127.0.0.1:1"
 OF_TEMPORAL = {
-    *("namespace", "search attributes", "worker", "catalog worker", "other task queues"),
-    *("failing orders", "failing catalog", "stopped orders", "removed Sellers"),
+    *("namespace", "search attributes", "worker", "catalog worker", "webhook worker", "other task queues"),
+    *("failing orders", "failing catalog", "failing webhooks", "stopped orders", "removed Sellers"),
     *("schedules", "failed imports", "stuck imports"),
 }
 OF_SELLERS = {"public URL", "Sellers", "removed Sellers", "schedules", "failed imports", "failed offers"}
-OF_DATABASE = {"orders in need", "waiting orders", "failed offers"}
+OF_DATABASE = {"orders in need", "waiting orders", "failed offers", "undelivered webhooks"}
 EVERY = (
     "settings",
     "sellers file",
@@ -30,9 +30,11 @@ EVERY = (
     "search attributes",
     "worker",
     "catalog worker",
+    "webhook worker",
     "other task queues",
     "failing orders",
     "failing catalog",
+    "failing webhooks",
     "stopped orders",
     "removed Sellers",
     "schedules",
@@ -42,6 +44,7 @@ EVERY = (
     "orders in need",
     "waiting orders",
     "failed offers",
+    "undelivered webhooks",
     "Seller acme",
 )
 

@@ -46,7 +46,7 @@ async def through_each_step(
     async def trouble(step: str) -> None:
         if step in steps:
             await engine.fault(step, order=posted, **fault)
-        if look:
+        if look and step in steps:
             await engine.fault("read", **look)
 
     await trouble("place")
@@ -140,6 +140,15 @@ LOOKS: dict[str, dict[str, Any]] = {
 async def test_a_look_at_the_order_that_fails_too_decides_nothing(engine: Engine, look: dict[str, Any]) -> None:
     await through_each_step(engine, {"kind": "answer-lost"}, look=look)
     assert (await engine.sandbox.get("/faults")).json() == []
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+@pytest.mark.parametrize("step", ["dispatch", "cancel"])
+async def test_the_refusal_of_a_repeat_counts_only_once_the_order_was_seen(
+    engine: Engine, step: str, look: dict[str, Any]
+) -> None:
+    # One look after the lost answer, and one after the repeat was refused.
+    await through_each_step(engine, {"kind": "answer-lost"}, [step], look={**look, "times": 2})
 
 
 async def test_orders_wait_for_a_seller_that_is_away(temporal: Client, tmp_path: Path) -> None:
