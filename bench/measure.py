@@ -16,6 +16,7 @@ _MARKS = {
     "temporal": ("start-dev",),
     "worker": ("cli.main", "worker"),
     "api": ("cli.main", "api"),
+    "bare": ("bench.bare",),
     "seller": ("bench.seller", "free"),
     "limited": ("bench.seller", "limited"),
 }

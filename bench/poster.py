@@ -16,7 +16,8 @@ class Poster:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname or "127.0.0.1", parts.port or 80)
-        self._head = f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
+        self._path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self._head = f"host: {parts.netloc}\r\ncontent-type: application/json\r\n"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
 
@@ -32,11 +33,18 @@ class Poster:
 
     async def post(self, body: Any) -> int:
         """Send a body; the status of the answer. Raises OSError and EOFError when the connection breaks."""
+        return (await self.send(body))[0]
+
+    async def send(self, body: Any, path: str | None = None, headers: str = "") -> tuple[int, bytes]:
+        """Send a body, to another path of the same host if one is given; status and body of the answer.
+
+        `headers` are lines, each ended by a line break. Raises OSError and EOFError when the connection breaks.
+        """
         assert self._reader is not None
         assert self._writer is not None
         content = json.dumps(body).encode()
-        self._writer.write(f"{self._head}content-length: {len(content)}\r\n\r\n".encode() + content)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        _, _, length = head.partition("content-length:")
-        await self._reader.readexactly(int(length.split("\r\n")[0] or 0))
-        return int(head.split()[1])
+        head = f"POST {path or self._path} HTTP/1.1\r\n{self._head}{headers}content-length: {len(content)}\r\n\r\n"
+        self._writer.write(head.encode() + content)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        _, _, length = answer.partition("content-length:")
+        return int(answer.split()[1]), await self._reader.readexactly(int(length.split("\r\n")[0] or 0))

@@ -2,10 +2,13 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
+from bench.bare import QUEUE
 from cli.local import HOST, Ports, forget_elsewhere, settle_ports, temporal_command
 from cli.supervisor import Part, Supervisor, answers, polls, temporal_answers
 from marketplace.security import AffiliateTokens
@@ -47,8 +50,13 @@ def round_name(number: int) -> str:
     return f"round-{number}" if number else "warm-up"
 
 
-def build_stack(directory: Path, skus: int, limited_skus: int, rounds: int) -> Stack:
-    """Set up this process's environment, which the parts inherit, and give the parts a supervisor."""
+def build_stack(
+    directory: Path, skus: int, limited_skus: int, rounds: int, changes: Mapping[str, str] = MappingProxyType({})
+) -> Stack:
+    """Set up this process's environment, which the parts inherit, and give the parts a supervisor.
+
+    `changes` are settings by their names without the prefix.
+    """
     forget_elsewhere()
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
@@ -67,6 +75,7 @@ def build_stack(directory: Path, skus: int, limited_skus: int, rounds: int) -> S
             "TEMPORAL_CONFIG_FILE": os.devnull,
             "BENCH_APP_KEY": "sandbox-key",
             "BENCH_APP_TOKEN": "sandbox-token",
+            **{f"{PREFIX}{name}": value for name, value in changes.items()},
         }
     )
     settings = load_settings()
@@ -118,4 +127,10 @@ def _parts(settings: Settings, ports: Ports, limited: int, skus: dict[str, int],
             after="temporal",
         ),
         Part(name="api", command=[*order_engine, "api"], healthy=answers(f"{settings.public_url}/health/ready")),
+        Part(
+            name="bare",
+            command=[sys.executable, "-m", "bench.bare", f"{HOST}:{ports.temporal}"],
+            healthy=polls(ui_url, QUEUE),
+            after="temporal",
+        ),
     ]
