@@ -19,6 +19,7 @@ from api import docs, problems
 from api.catalog_desk import CatalogDesk
 from api.deps import Services, operator
 from api.desk import OrderDesk
+from api.last_words import LastWords
 from api.limits import Limits
 from api.middleware import BodyLimit, OneSlash
 from api.routes import callbacks, carts, catalog, health, logs, notifications, orders, webhooks
@@ -115,6 +116,7 @@ def create_app(
     )
     app.add_middleware(OneSlash)
     app.add_middleware(BodyLimit)
+    app.add_middleware(LastWords)
     return app
 
 

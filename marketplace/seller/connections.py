@@ -20,8 +20,8 @@ IDLE_SECONDS = 15.0
 class Connections:
     """Up to `limit` clients that `make` makes, for calls that wait `patience` seconds at most for their turn.
 
-    Each client must open one connection at most; one that was not needed for twice `idle` seconds is closed. For many
-    tasks of one event loop; to be closed with `aclose`.
+    Each client must open one connection at most. It is closed when its call has failed, or when it was not needed for
+    twice `idle` seconds. For many tasks of one event loop; to be closed with `aclose`.
     """
 
     def __init__(
@@ -45,8 +45,12 @@ class Connections:
             client = self._idle.pop()[1] if self._idle else self._make()
             try:
                 yield client
-            finally:
-                self._idle.append((time.monotonic(), client))
+            except BaseException:
+                # httpcore can go on counting the connection of a call that was cut off (at its connect, or when its
+                # answer came that very moment), and a pool of one would then be full for good.
+                await client.aclose()
+                raise
+            self._idle.append((time.monotonic(), client))
             await self._close_one_left_over()
         finally:
             self._places.release()

@@ -89,7 +89,7 @@ def what_ended_badly_is_canceled_at_the_seller(evidence: Evidence) -> Iterator[F
             yield one, "rejected, but the Seller has it"
         elif status in _DEAD and kept["status"] not in _GONE and not _is_flagged(order):
             yield one, f"{status}, but at the Seller it is {kept['status']}"
-        elif status not in _DEAD and kept["status"] in _GONE:
+        elif status not in _DEAD and kept["status"] in _GONE and not _is_flagged(order):
             yield one, f"canceled at the Seller, but {status}"
         if status in {"payment-denied", "expired"} and kept["authorizedAt"]:
             yield one, f"{status}, but dispatched"
@@ -251,5 +251,6 @@ def _number(record: Json) -> str:
 
 
 def _is_flagged(order: Json) -> bool:
-    """Whether the order ended with something that an operator had to see, such as an invoice after the end."""
-    return any("needs attention" in entry["detail"] for entry in order["history"])
+    """Whether the Seller said two things, such as an invoice after the end, so that an operator had to see it."""
+    words = ("needs attention", "canceled after it had invoiced")
+    return any(word in entry["detail"] for entry in order["history"] for word in words)

@@ -169,6 +169,15 @@ def test_good_evidence_passes() -> None:
     assert check(good()) == []
 
 
+def test_what_an_operator_was_asked_about_passes() -> None:
+    evidence = good()
+    evidence.ledger["C1"]["status"] = "canceled"
+    evidence.orders["C1"]["history"][-1]["detail"] = (
+        "the Seller canceled after it had invoiced; a return invoice is needed"
+    )
+    assert check(evidence) == []
+
+
 @pytest.mark.parametrize(("forge", "invariant"), FORGERIES.values(), ids=FORGERIES)
 def test_a_forgery_is_found(forge: Callable[[Evidence], None], invariant: Callable[..., Any]) -> None:
     evidence = good()

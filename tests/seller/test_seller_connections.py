@@ -1,12 +1,14 @@
 """A client for each call under way, the last used first, and none more than needed."""
 
 import asyncio
+import itertools
 from contextlib import AsyncExitStack
 
 import httpx
 import pytest
 
 from marketplace.seller.connections import Connections
+from tests.support.scripted_server import ScriptedServer, answer, scripted_server
 
 
 class Made:
@@ -58,6 +60,39 @@ async def test_a_call_that_fails_gives_its_place_back() -> None:
                 raise ValueError("broken")
     await take(connections, 1)
     await connections.aclose()
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["while it is asked", "while it connects"])
+async def test_a_call_cut_off_at_any_moment_keeps_no_other_call_waiting(connected: bool) -> None:
+    limits, timeout = httpx.Limits(max_connections=1), httpx.Timeout(5, pool=0.1)
+
+    def make() -> httpx.AsyncClient:
+        return httpx.AsyncClient(limits=limits, timeout=timeout, trust_env=False)
+
+    async with scripted_server() as server:
+        server.always = answer(200, "here")
+        moments = itertools.count()
+        under_way = True
+        while under_way:
+            connections = Connections(make, 1, 1)
+            if connected:
+                await ask(connections, server)
+            call = asyncio.create_task(ask(connections, server))
+            for _ in range(next(moments)):
+                await asyncio.sleep(0)
+            under_way = call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            assert await ask(connections, server) == "here"
+            await connections.aclose()
+
+
+async def ask(connections: Connections, server: ScriptedServer) -> str:
+    async with connections.take() as client:
+        response = await client.send(client.build_request("GET", server.url), stream=True)
+        try:
+            return (await response.aread()).decode()
+        finally:
+            await response.aclose()
 
 
 async def test_what_a_burst_has_left_over_is_closed() -> None:
