@@ -48,8 +48,8 @@ check: $(READY)  ## Static checks alone: ruff, mypy strict, import directions
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
-bench: $(READY)  ## Measure the catalog: import beside its floor, rate limit, notices (ARGS=--full for 50,000)
-	@$(BIN)/python -m bench catalog $(ARGS)
+bench: $(READY)  ## Measure orders and catalog beside their floors; some twenty minutes (ARGS="orders --only lives")
+	@$(if $(ARGS),$(BIN)/python -m bench $(ARGS),$(BIN)/python -m bench orders && $(BIN)/python -m bench catalog)
 
 chaos: $(READY)  ## Break everything, by five seeds, and count what was lost: half an hour (ARGS="--orders 100 --seeds 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -67,6 +67,7 @@ def build_worker(
     stores: Stores,
     *,
     max_cached_workflows: int = CACHED_ORDERS,
+    seller_calls: int = SELLER_CALLS,
     runner: WorkflowRunner = SHARED,
 ) -> Worker:
     """Put together the worker of `settings.task_queue`: the order workflow and all activities."""
@@ -86,7 +87,7 @@ def build_worker(
         workflow_runner=runner,
         interceptors=[Trouble()],
         max_cached_workflows=max_cached_workflows,
-        max_concurrent_activities=SELLER_CALLS,
+        max_concurrent_activities=seller_calls,
         graceful_shutdown_timeout=GRACE,
         # A killed worker's orders wait for this before another worker takes them; the default is 10 s.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),

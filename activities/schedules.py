@@ -32,7 +32,7 @@ from workflows.catalog_policies import (
     import_workflow_id,
     retention_id,
 )
-from workflows.policies import SELLER
+from workflows.policies import SELLER, share_of
 
 _QUEUE = "taskQueue"
 
@@ -69,6 +69,7 @@ def _refresh(settings: Settings, seller: str, every: timedelta) -> Schedule:
             id=import_workflow_id(seller, Source.SOLD),
             task_queue=catalog_queue(settings.task_queue),
             typed_search_attributes=TypedSearchAttributes([SearchAttributePair(SELLER, seller)]),
+            priority=share_of(seller),
             static_summary=f"price and stock of what is sold of {seller}",
         ),
         spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),

@@ -47,7 +47,7 @@ from workflows.catalog_policies import (
     import_workflow_id,
     sku_workflow_id,
 )
-from workflows.policies import SELLER
+from workflows.policies import SELLER, share_of
 
 RPC_TIMEOUT = timedelta(seconds=5)
 
@@ -133,6 +133,7 @@ class CatalogDesk:
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 search_attributes=_attributes(seller, SearchAttributePair(SKU_ID, sku_id)),
+                priority=share_of(seller),
                 static_summary=f"SKU {sku_id} of {seller}",
                 rpc_timeout=RPC_TIMEOUT,
             )
@@ -184,6 +185,7 @@ class CatalogDesk:
                     id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                     id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                     search_attributes=_attributes(seller),
+                    priority=share_of(seller),
                     static_summary=f"{source} of {seller}",
                     rpc_timeout=RPC_TIMEOUT,
                 )

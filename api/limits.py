@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import math
 import random
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from prometheus_client import Counter
@@ -120,9 +120,27 @@ class Limits:
         self.stranger = Rate("stranger", settings.rate_limit, "from this address without a valid key or token")
         self.callback = Rate("callbacks", settings.seller_rate_limit, "from this Seller")
         self.notice = Rate("notices", settings.seller_rate_limit, "from this Seller")
+        sellers = list(sellers)
+        # With several Sellers none may hold all the places: one that answers slowly would keep out the others.
+        share = max(places // 2, 1) if len(sellers) > 1 else places
         self.orders = Lane("new orders", places)
         self.changes = Lane("payments, cancellations and decisions", places)
         self.carts = Lane("carts", places)
         self.reads = Lane("reads", places)
         self.callbacks = {name: Lane("callbacks of this Seller", places, WAITING * places) for name in sellers}
+        self._orders_at = {name: Lane("new orders of this Seller", share) for name in sellers}
+        self._carts_at = {name: Lane("carts of this Seller", share) for name in sellers}
         self.notices = {name: Lane("notices of this Seller", places, WAITING * places) for name in sellers}
+
+    def order_at(self, seller: str) -> AbstractAsyncContextManager[None]:
+        """A place for a new order within its Seller's share. Raises a 503 Problem when there is none."""
+        return _place(self._orders_at, seller)
+
+    def cart_at(self, seller: str) -> AbstractAsyncContextManager[None]:
+        """A place for a cart within its Seller's share. Raises a 503 Problem when there is none."""
+        return _place(self._carts_at, seller)
+
+
+def _place(lanes: Mapping[str, Lane], seller: str) -> AbstractAsyncContextManager[None]:
+    # An unknown Seller is told so further on.
+    return lanes[seller].place() if seller in lanes else nullcontext()

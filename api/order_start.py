@@ -23,6 +23,7 @@ from workflows.policies import (
     ORDER_WORKFLOW,
     SELLER,
     order_workflow_id,
+    share_of,
 )
 
 DIGEST = "digest"
@@ -76,6 +77,7 @@ class OrderStart:
             "id_conflict_policy": WorkflowIDConflictPolicy.USE_EXISTING,
             "id_reuse_policy": WorkflowIDReusePolicy.REJECT_DUPLICATE,
             "search_attributes": TypedSearchAttributes(attributes),
+            "priority": share_of(request.seller),
             "memo": {DIGEST: self.digest},
             "static_summary": f"order {request.marketplace_order_id} at {request.seller}",
             "static_details": _FOR_OPERATORS,

@@ -22,6 +22,7 @@ from bench.notices import NoticeFigures, measure_notices
 from bench.orders import (
     Callbacks,
     Creations,
+    Fairness,
     Footprint,
     Latencies,
     Lives,
@@ -29,6 +30,7 @@ from bench.orders import (
     measure_callbacks,
     measure_carts,
     measure_creations,
+    measure_fairness,
     measure_footprint,
     measure_lives,
     measure_open,
@@ -71,6 +73,7 @@ class OrderFigures(Figures):
     creations: list[Creations] = []
     carts: Latencies | None = None
     callbacks: Callbacks | None = None
+    fairness: Fairness | None = None
     footprint: Footprint | None = None
     waiting: list[Open] = []
 
@@ -113,8 +116,8 @@ def orders(
         bool, typer.Option("--full", help="Up to 10,000 open orders instead of 1,000.")
     ] = False,
     only: Annotated[
-        str, typer.Option(help="Some of lives, create, carts, callbacks, open, with commas.")
-    ] = "lives,create,carts,callbacks,open",
+        str, typer.Option(help="Some of lives, create, carts, callbacks, fairness, open, with commas.")
+    ] = "lives,create,carts,callbacks,fairness,open",
     output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path("bench/results/orders.json"),
 ) -> None:
     """Lead orders through their lives beside bare Temporal workflows; time placements, carts and callbacks."""
@@ -123,7 +126,7 @@ def orders(
     # What is measured is the engine at its limit, and a life to its very end.
     changes = {"RATE_LIMIT": "0", "SELLER_RATE_LIMIT": "0", "RETURN_WINDOW": "1s"}
     with _directory() as directory:
-        stack = build_stack(directory, skus=50, limited_skus=50, rounds=0, changes=changes)
+        stack = build_stack(directory, skus=50, limited_skus=50, rounds=1, changes=changes)
         measured = _lead(stack, _measure_orders(stack, _words(only), rounds, lives, waiting, out), out)
     _print_orders(measured, out)
     _write(measured, output, out)
@@ -217,6 +220,9 @@ async def _measure_orders(
     if "callbacks" in wanted:
         with out.status("Callbacks"):
             figures.callbacks = await measure_callbacks(shop, client, 400, rounds)
+    if "fairness" in wanted:
+        with out.status("One Seller beside another's flood"):
+            figures.fairness = await measure_fairness(shop, await Shop.opened(stack, round_name(1)), 60)
     if "open" in wanted:
         with out.status(f"Lives beside up to {waiting[-1]} open orders"):
             figures.waiting = await measure_open(shop, waiting, lives)
@@ -245,6 +251,8 @@ def _print_orders(figures: OrderFigures, out: Console) -> None:
         order_tables.carts(figures.carts, out)
     if figures.callbacks:
         order_tables.callbacks(figures.callbacks, out)
+    if figures.fairness:
+        order_tables.fairness(figures.fairness, out)
     if figures.footprint:
         order_tables.footprint(figures.footprint, out)
     if figures.waiting:

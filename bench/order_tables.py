@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.measure import percentile
-from bench.orders import Callbacks, Creations, Footprint, Latencies, Lives, Open, Turn
+from bench.orders import Callbacks, Creations, Fairness, Footprint, Latencies, Lives, Open, Turn
 
 LIFE_RATIO = 0.9
 CREATE_MS = 25.0
@@ -13,6 +13,7 @@ CALLBACK_RATIO = 0.5
 EVENTS = 30
 BYTES = 12_000
 FLAT = 0.1
+FAIR = 2.0
 
 
 def lives(found: list[Lives], out: Console) -> None:
@@ -66,6 +67,14 @@ def callbacks(found: Callbacks, out: Console) -> None:
     table.add_row(" ".join(engine), " ".join(floor), ratios, f"{found.ratio:.2f}")
     out.print(table)
     out.print(f"target {CALLBACK_RATIO}: {_verdict(found.ratio >= CALLBACK_RATIO)}")
+
+
+def fairness(found: Fairness, out: Console) -> None:
+    table = Table("", "p50 ms", "p99 ms", title="One Seller's placements beside another's flood")
+    for name, values in (("alone", found.alone), (f"beside {found.flood} at a time", found.beside)):
+        table.add_row(name, *(f"{1000 * percentile(values, share):.0f}" for share in (0.5, 0.99)))
+    out.print(table)
+    out.print(f"p99 is {found.ratio:.1f} times the quiet one; target {FAIR:.0f}: {_verdict(found.ratio <= FAIR)}")
 
 
 def footprint(found: Footprint, out: Console) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from statistics import median
 from uuid import uuid4
 
@@ -76,6 +77,18 @@ class Callbacks(BaseModel):
     @property
     def ratio(self) -> float:
         return median(one.ratio for one in self.rounds)
+
+
+class Fairness(BaseModel):
+    """Seconds of one Seller's placements, alone and beside another's flood of so many at a time."""
+
+    alone: list[float]
+    beside: list[float]
+    flood: int
+
+    @property
+    def ratio(self) -> float:
+        return percentile(self.beside, 0.99) / percentile(self.alone, 0.99)
 
 
 class Footprint(BaseModel):
@@ -175,6 +188,30 @@ async def measure_callbacks(shop: Shop, client: Client, callbacks: int, rounds: 
         for handle in handles:
             await handle.signal(bare.BareCreate.end)
     return Callbacks(callbacks=callbacks, rounds=done)
+
+
+async def measure_fairness(shop: Shop, quiet: Shop, orders: int, flood: int = 32) -> Fairness:
+    """Time one Seller's placements, alone and while another has so many of them under way all the time."""
+    alone: list[float] = []
+    beside: list[float] = []
+
+    async def create(into: list[float], line: Poster) -> None:
+        await _timed(into, quiet.create(line, quiet.order()))
+
+    async with quiet.line() as line, _lines(shop, flood) as lines:
+        await _all([line], orders, partial(create, alone))
+        over = asyncio.Event()
+
+        async def crowd(busy: Poster) -> None:
+            while not over.is_set():
+                await shop.create(busy, shop.order())
+
+        async with asyncio.TaskGroup() as group:
+            for busy in lines:
+                group.create_task(crowd(busy))
+            await _all([line], orders, partial(create, beside))
+            over.set()
+    return Fairness(alone=alone, beside=beside, flood=flood)
 
 
 async def measure_footprint(shop: Shop, client: Client) -> Footprint:

@@ -32,10 +32,11 @@ _KEYS: Final = "x-vtex-api-appkey: sandbox-key\r\nx-vtex-api-apptoken: sandbox-t
 
 
 class Shop:
-    """Orders of one SKU at the unlimited Seller, each led by hand."""
+    """Orders of one SKU at a Seller, each led by hand."""
 
-    def __init__(self, stack: Stack, offered: Json) -> None:
+    def __init__(self, stack: Stack, seller: str, offered: Json) -> None:
         self._stack = stack
+        self.seller = seller
         self._tokens = CallbackTokens(secret_keys(stack.settings))
         self._offered = Simulation.model_validate(offered)
         [line] = offered["items"]
@@ -53,11 +54,11 @@ class Shop:
         self._record = sqlite3.connect(f"file:{stack.database}?mode=ro", uri=True, timeout=10)
 
     @classmethod
-    async def opened(cls, stack: Stack) -> "Shop":
+    async def opened(cls, stack: Stack, seller: str = SELLER) -> "Shop":
         """Learn from a simulation what there is to buy."""
         async with httpx.AsyncClient(base_url=stack.api_url, trust_env=False, timeout=30) as http:
-            offered = await http.post("/carts/simulation", json=cart("100001"))
-        return cls(stack, offered.raise_for_status().json())
+            offered = await http.post("/carts/simulation", json=cart(seller, "100001"))
+        return cls(stack, seller, offered.raise_for_status().json())
 
     @asynccontextmanager
     async def line(self) -> AsyncIterator[Poster]:
@@ -71,7 +72,7 @@ class Shop:
         return {
             **_EXAMPLE,
             "marketplaceOrderId": f"B-{uuid4().hex[:16]}",
-            "seller": SELLER,
+            "seller": self.seller,
             "items": [{"id": self._sku, "quantity": 1, "price": self._price}],
             "shippingData": {
                 **shipping,
@@ -91,7 +92,7 @@ class Shop:
     def callback(self, order: Json, kind: str, number: int = 1) -> tuple[str, Json]:
         """Path and body of one of the Seller's callbacks: invoice, tracking or delivered."""
         name = order["marketplaceOrderId"]
-        base = f"/callbacks/{SELLER}/{name}/{self._tokens.mint(SELLER, name)}/pvt/orders/{name}/invoice"
+        base = f"/callbacks/{self.seller}/{name}/{self._tokens.mint(self.seller, name)}/pvt/orders/{name}/invoice"
         if kind == "invoice":
             value = order["marketplacePaymentValue"]
             return base, {**EXAMPLE_INVOICE, "items": [], "invoiceNumber": f"N-{number}", "invoiceValue": value}
@@ -150,20 +151,20 @@ class Shop:
 
     async def simulate(self, line: Poster) -> None:
         """Simulate the same cart through the engine."""
-        _expect(*await line.send(cart(self._sku), "/carts/simulation"))
+        _expect(*await line.send(cart(self.seller, self._sku), "/carts/simulation"))
 
     @asynccontextmanager
     async def seller_line(self) -> AsyncIterator[Poster]:
         """A kept connection to the Seller."""
-        async with Poster(self._stack.sellers[SELLER]) as poster:
+        async with Poster(self._stack.sellers[self.seller]) as poster:
             yield poster
 
 
-def cart(sku: str) -> Json:
+def cart(seller: str, sku: str) -> Json:
     """A cart with one of a SKU."""
     address = _EXAMPLE["shippingData"]["address"]
     place = {"postalCode": address["postalCode"], "country": address["country"]}
-    return {"seller": SELLER, "items": [{"id": sku, "quantity": 1}], **place}
+    return {"seller": seller, "items": [{"id": sku, "quantity": 1}], **place}
 
 
 def _expect(status: int, body: bytes, wanted: Container[int] = (200, 202)) -> None:

@@ -134,7 +134,8 @@ def temporal_command(port: int, ui_port: int, database: Path | None) -> list[str
     # The defaults poll 20 times a second, so that every step of a quiet server waits for a 50 ms tick.
     for queue in ("transfer", "timer", "visibility"):
         command += ["--dynamic-config-value", f"history.{queue}ProcessorMaxPollRPS=1000"]
-    command += ["--dynamic-config-value", "system.enableActivityEagerExecution=true"]
+    for switch in ("system.enableActivityEagerExecution", "matching.enableFairness"):
+        command += ["--dynamic-config-value", f"{switch}=true"]
     keys: list[SearchAttributeKey[Any]] = [*SEARCH_ATTRIBUTES, SKU_ID]
     for key in keys:
         kind = SearchAttributeIndexedValueType(key.indexed_value_type).name.title().replace("_", "")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
 
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import Priority, RetryPolicy, SearchAttributeKey
 
 from marketplace.orders import OrderStatus
 from workflows.messages import (
@@ -25,11 +25,21 @@ Result = TypeVar("Result")
 # --- names ---
 
 ORDER_WORKFLOW = "OrderWorkflow"
+FAIRNESS_KEY = 64
+"""Characters of a fairness key that Temporal takes."""
 
 
 def order_workflow_id(seller: str, marketplace_order_id: str) -> str:
     """The id under which an operator finds an order in the Temporal UI."""
     return f"order/{seller}/{marketplace_order_id}"
+
+
+def share_of(seller: str) -> Priority:
+    """A Seller's equal share of the workers: with a backlog the queue's tasks go out by turns between Sellers.
+
+    What a workflow starts has the share of its workflow. The server wants `matching.enableFairness` for it.
+    """
+    return Priority(fairness_key=seller[:FAIRNESS_KEY])
 
 
 SELLER = SearchAttributeKey.for_keyword("Seller")

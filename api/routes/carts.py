@@ -35,7 +35,7 @@ async def simulate_cart(request: Request, services: ServicesDep) -> Response:
         raise Problem(404, str(error)) from None
     cart = Cart(items=body.items, postal_code=body.postal_code, country=body.country)
     try:
-        async with asyncio.timeout(services.cart_timeout):
+        async with services.limits.cart_at(body.seller), asyncio.timeout(services.cart_timeout):
             simulation = await seller.simulate(cart)
     except TimeoutError:
         raise Problem(504, f"the Seller has not answered within {services.cart_timeout:g} s; try again") from None

@@ -54,7 +54,7 @@ async def post_order(request: Request, services: ServicesDep, wait: WaitDep) -> 
     Idempotent by marketplaceOrderId: repeat it after any doubt. `Prefer: wait=N` sets the seconds to wait, up to 30.
     """
     body = await read_request(request, OrderRequest)
-    async with desk_problems():
+    async with services.limits.order_at(body.seller), desk_problems():
         answer = await services.desk.submit(body, wait)
     return _answer(answer.order, _SUBMITTED[answer.outcome], located=True)
 

@@ -39,6 +39,8 @@ SERVER_FLAGS = [
     "history.visibilityProcessorMaxPollRPS=1000",
     "--dynamic-config-value",
     "system.enableActivityEagerExecution=true",
+    "--dynamic-config-value",
+    "matching.enableFairness=true",
     # By default a timer may be a second late, which makes each retry of these tests take one.
     "--dynamic-config-value",
     'history.timerProcessorMaxTimeShift="5ms"',

@@ -1,0 +1,55 @@
+"""One Seller's flood is not the other Sellers' trouble: not at the API's door, and not in the workers' queue."""
+
+import asyncio
+from typing import Any
+
+from tests.conftest import MakeEngine
+from tests.support.engine import Engine, new_order
+
+FLOOD = 80
+FEW = 3
+
+
+async def test_the_orders_of_a_quiet_seller_do_not_wait_behind_anothers_backlog(make_engine: MakeEngine) -> None:
+    async with make_engine(more_sellers={"quiet": {}}, run_worker=False, rate_limit=0, max_requests=400) as engine:
+        flood = [new_order() for _ in range(FLOOD)]
+        few = [new_order(seller="quiet") for _ in range(FEW)]
+        await engine.sku("2001", stock=1000)
+        at_once = asyncio.Semaphore(8)
+
+        async def post(order: dict[str, Any]) -> None:
+            async with at_once:
+                assert (await engine.post(order, wait=0)).status_code == 202
+
+        for orders in (flood, few):
+            await asyncio.gather(*(post(order) for order in orders))
+        # One at a time, so that the order in which the queue gives them out shows.
+        await engine.start_worker(seller_calls=1)
+        for order in (*flood, *few):
+            await engine.until(order, status="payment-pending", seconds=60)
+        last = max([await placed_at(engine, order) for order in few])
+        before = sum([await placed_at(engine, order) < last for order in flood])
+        # One after the other it would be nearly all of the flood; by turns a part of it, as far as they came together.
+        assert before <= 0.75 * FLOOD, before
+
+
+async def placed_at(engine: Engine, order: dict[str, Any]) -> str:
+    """When the Seller took an order."""
+    at: str = (await engine.ledger(order))["history"][0]["at"]
+    return at
+
+
+async def test_a_seller_that_answers_slowly_does_not_hold_all_places(make_engine: MakeEngine) -> None:
+    async with make_engine(more_sellers={"quiet": {}}, max_requests=4) as engine:
+        for _ in range(2):
+            await engine.fault("simulate", "slow", seconds=1)
+        cart = {"seller": "acme", "items": [{"id": "2001", "quantity": 1}]}
+        held = [asyncio.create_task(engine.http.post("/carts/simulation", json=cart)) for _ in range(2)]
+        async with asyncio.timeout(10):
+            while (await engine.sandbox.get("/faults")).json():
+                await asyncio.sleep(0.01)
+        refused = await engine.http.post("/carts/simulation", json=cart)
+        assert (refused.status_code, "of this Seller" in refused.json()["detail"]) == (503, True)
+        served = await engine.http.post("/carts/simulation", json={**cart, "seller": "quiet"})
+        assert served.status_code == 200
+        assert {(await answer).status_code for answer in held} == {200}
