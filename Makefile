@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test slow coverage check bench chaos fuzz overload format lock clean
+.PHONY: help install demo dev test slow coverage check bench chaos fuzz overload forge audit format lock clean
 
 help:  ## List the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,13 +60,21 @@ overload: $(READY)  ## Offer more orders than this machine can take, and measure
 fuzz: $(READY)  ## Send everything that should not come, by a seed: a quarter of an hour (ARGS="--seed 7 --cases 500")
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+forge: $(READY)  ## Guess 100,000 tokens of callbacks at a running API, and count; some minutes (ARGS="--count 5000")
+	@$(BIN)/python -m tests.security $(ARGS)
+
+audit: $(READY)  ## Ask a service of known vulnerabilities about every locked package (needs the internet)
+	@test -x $(VENV)/audit/bin/pip || $(PYTHON) -m venv $(VENV)/audit
+	@$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/audit.txt
+	@$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/run.txt $(ARGS)
+
 format: $(READY)  ## Let ruff format and fix what it can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
 lock:  ## Write the lock files anew from pyproject.toml (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml --output-file requirements/run.txt
-	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --extra test pyproject.toml --output-file requirements/dev.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra otel pyproject.toml --output-file requirements/run.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --extra otel --extra test pyproject.toml --output-file requirements/dev.txt
 
 clean:  ## Remove the environment, caches and local state
 	rm -rf $(VENV) .order-engine .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

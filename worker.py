@@ -3,15 +3,17 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
+from temporalio import activity, workflow
 from temporalio.client import Client
-from temporalio.worker import Worker, WorkflowRunner
+from temporalio.worker import Interceptor, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.catalog import CatalogActivities
+from activities.log_context import LogContext
 from activities.orders import OrderActivities
 from activities.retention import RetentionActivities
 from activities.schedules import ensure_schedules
@@ -20,6 +22,8 @@ from activities.sku_reader import build_shop
 from activities.storefront import StorefrontActivities, build_teller
 from activities.trouble import Trouble
 from marketplace.errors import EngineError
+from marketplace.metrics_server import MetricsServer
+from marketplace.order_watch import orders_watched
 from marketplace.process import leave
 from marketplace.security import CallbackTokens
 from marketplace.seller.base import SellerConfig
@@ -28,7 +32,8 @@ from marketplace.settings import Settings, load_sellers, load_settings, secret_k
 from marketplace.store.stores import Stores, open_stores
 from marketplace.storefront import CONNECTIONS, Storefront, open_storefront
 from marketplace.telemetry import configure_logging, get_logger
-from marketplace.temporal import connect, ensure_search_attributes
+from marketplace.temporal import build_runtime, connect, ensure_search_attributes
+from marketplace.tracing import open_tracing
 from workflows.catalog_import import CatalogImportWorkflow
 from workflows.catalog_policies import SKU_ID, catalog_queue
 from workflows.order import OrderWorkflow
@@ -52,7 +57,10 @@ few slow Sellers, with 50 connections each, do not keep the others' orders waiti
 CATALOG_ACTIVITIES = 50
 """SKUs of all Sellers that are read at once after notices; more of them wait in Temporal and not in this process."""
 
-_PURE = ("marketplace", "pydantic", "annotated_types")
+INTERCEPTORS: Sequence[Interceptor] = (LogContext(), Trouble())
+"""The first is the outermost: what the second logs says what it is about."""
+
+_PURE = ("marketplace", "pydantic", "annotated_types", "opentelemetry")
 # With our own workflow modules shared too, and not imported anew for each run, a worker needs less than half of the CPU
 # and a third of the memory. They hold no state of their own; that they stay deterministic is tested in STRICT.
 SHARED = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("workflows", *_PURE))
@@ -85,7 +93,7 @@ def build_worker(
             *OrderActivities(stores.orders, build_teller(client, settings)).all,
         ],
         workflow_runner=runner,
-        interceptors=[Trouble()],
+        interceptors=INTERCEPTORS,
         max_cached_workflows=max_cached_workflows,
         max_concurrent_activities=seller_calls,
         graceful_shutdown_timeout=GRACE,
@@ -107,7 +115,7 @@ def build_catalog_worker(
         workflows=[SkuSyncWorkflow, CatalogImportWorkflow, JournalRetentionWorkflow],
         activities=[*catalog.all, *retention.all],
         workflow_runner=SHARED,
-        interceptors=[Trouble()],
+        interceptors=INTERCEPTORS,
         max_concurrent_activities=CATALOG_ACTIVITIES,
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -123,7 +131,7 @@ def build_webhook_worker(client: Client, settings: Settings, storefront: Storefr
         workflows=[WebhookWorkflow],
         activities=activities.all,
         workflow_runner=SHARED,
-        interceptors=[Trouble()],
+        interceptors=INTERCEPTORS,
         max_concurrent_activities=CONNECTIONS,
         graceful_shutdown_timeout=GRACE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -134,7 +142,9 @@ async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then finish what is running, within GRACE."""
     log = get_logger("worker")
     sellers = load_sellers(settings)
-    client = await connect(settings)
+    tracing = open_tracing("worker")
+    runtime = build_runtime(settings)
+    client = await connect(settings, runtime=runtime, interceptors=tracing.interceptors if tracing else ())
     await ensure_search_attributes(client, [*SEARCH_ATTRIBUTES, SKU_ID])
     stores = await open_stores(settings)
     pool = SellerPool(sellers)
@@ -150,6 +160,9 @@ async def run(settings: Settings) -> None:
         if storefront is not None:
             workers.append(build_webhook_worker(client, settings, storefront, stores))
         async with AsyncExitStack() as stack:
+            if settings.metrics_address is not None:
+                await stack.enter_async_context(MetricsServer(settings.metrics_address))
+                await stack.enter_async_context(orders_watched(stores.orders, sellers))
             for worker in workers:
                 await stack.enter_async_context(worker)
             await ensure_schedules(client, settings, sellers)
@@ -163,6 +176,8 @@ async def run(settings: Settings) -> None:
         if storefront is not None:
             await storefront.aclose()
         await stores.aclose()
+        if tracing is not None:
+            await tracing.aclose()
 
 
 def main() -> None:
@@ -171,6 +186,8 @@ def main() -> None:
     try:
         settings = load_settings()
         configure_logging(settings.log_format)
+        # What a line is about is told by its fields.
+        workflow.logger.workflow_info_on_message = activity.logger.activity_info_on_message = False
         asyncio.run(run(settings))
     except EngineError as error:
         sys.stderr.write(f"worker: {error}\n")

@@ -11,7 +11,7 @@ from activities.away import pause_of
 from activities.catalog_page import PageReader, SellerAway
 from activities.heartbeat import heartbeats
 from activities.sku_reader import Shop, problem_of
-from marketplace import readings
+from marketplace import metrics, readings
 from marketplace.catalog import ChangeNotice, Offer, OfferStatus
 from marketplace.catalog_log import entries
 from marketplace.errors import SellerError
@@ -73,6 +73,9 @@ class CatalogActivities:
         except SellerError as error:
             return await self._failed(shop, call, error)
         offer = await self._save(shop, reading, call.notice)
+        if call.notice.noticed_at is not None:
+            lag = (datetime.now(UTC) - call.notice.noticed_at).total_seconds()
+            metrics.NOTICE_LAG.labels(call.seller).observe(max(lag, 0.0))
         return SyncResult(status=offer.status)
 
     @activity.defn(name=LOOK_UP_STATUS)
@@ -120,6 +123,9 @@ class CatalogActivities:
                 await reader.read(missing, known)
             except SellerAway as away:
                 raise _retried(away.error, away.retry_after) from None
+            finally:
+                metrics.IMPORTED_SKUS.labels(call.seller, call.source, "read").inc(reader.done)
+                metrics.IMPORTED_SKUS.labels(call.seller, call.source, "failed").inc(len(reader.failed))
         return PageResult(
             done=reader.done + len(saved),
             failed=len(reader.failed),
@@ -191,7 +197,8 @@ class CatalogActivities:
             return SyncResult(retry_after=pause, problem=problem)
         await self._save(shop, failure, call.notice)
         if final:
-            _log.warning("a SKU is given up", seller=call.seller, sku_id=call.sku_id, problem=problem.message)
+            metrics.SKUS_GIVEN_UP.labels(call.seller).inc()
+            _log.warning("a SKU is given up", problem=problem.message)
         # Expected, and told at the offer: without this category the SDK logs it with a traceback.
         benign = ApplicationErrorCategory.BENIGN
         raise ApplicationError(str(error), problem, type=GIVEN_UP, non_retryable=final, category=benign) from None

@@ -3,7 +3,7 @@
 import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -11,6 +11,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.storefront import Teller
+from marketplace import metrics
 from marketplace.order_log import order_entries
 from marketplace.orders import Order
 from marketplace.store.base import OrderIdTaken, OrderRecord, OrderStore
@@ -19,6 +20,8 @@ from workflows.messages import SaveCall
 from workflows.policies import ORDER_ID_TAKEN, SAVE_ORDER
 
 _REMEMBERED = 10_000
+_RECENT = timedelta(minutes=1)
+"""How long before a record a step can have been taken that no other process has counted."""
 
 
 class OrderActivities:
@@ -49,14 +52,26 @@ class OrderActivities:
             created_at=call.created_at,
             updated_at=call.updated_at,
         )
+        known = self._told.of(call.order)
         events = partial(new_events, now=datetime.now(UTC)) if self._tell else None
         try:
-            to_tell = await self._store.save(record, order_entries(call.order, self._told.of(call.order)), events)
+            to_tell = await self._store.save(record, order_entries(call.order, known), events)
         except OrderIdTaken as error:
             raise ApplicationError(str(error), type=ORDER_ID_TAKEN, non_retryable=True) from None
+        _count(call, known)
         self._told.remember(call.order)
         if self._tell and to_tell:
             await self._tell(call.order.seller, call.order.marketplace_order_id)
+
+
+def _count(call: SaveCall, known: int) -> None:
+    """Count what is new in an order of whose history so many lines are known here."""
+    metrics.RECORD_LAG.observe(max((datetime.now(UTC) - call.updated_at).total_seconds(), 0.0))
+    if known == 0:
+        # Another process may have told the beginning of an order that comes here later in its life.
+        recent = call.updated_at - _RECENT
+        known = sum(1 for line in call.order.history if line.at < recent)
+    metrics.order_moved(call.order, known)
 
 
 class _Told:

@@ -12,6 +12,7 @@ from temporalio.client import (
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
     ScheduleIntervalSpec,
+    ScheduleListDescription,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
@@ -21,6 +22,7 @@ from temporalio.client import (
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.service import RPCError, RPCStatusCode
 
+from marketplace.codec import PayloadUnreadable
 from marketplace.seller.base import SellerConfig
 from marketplace.settings import Settings
 from workflows.catalog_messages import ImportInput, SkuPolicy, Source
@@ -57,8 +59,16 @@ async def ensure_schedules(client: Client, settings: Settings, sellers: Mapping[
     beginning = import_workflow_id("", Source.SOLD)
     async for known in await client.list_schedules():
         # Other engines may share the namespace: theirs have another task queue.
-        if known.id.startswith(beginning) and known.id not in wanted and await known.memo_value(_QUEUE, "") == queue:
+        if known.id.startswith(beginning) and known.id not in wanted and await _queue_of(known) == queue:
             await _remove(client, known.id)
+
+
+async def _queue_of(known: ScheduleListDescription) -> str:
+    try:
+        return str(await known.memo_value(_QUEUE, ""))
+    except PayloadUnreadable:
+        # Of another engine with keys of its own: no reason for this one not to start.
+        return ""
 
 
 def _refresh(settings: Settings, seller: str, every: timedelta) -> Schedule:

@@ -175,15 +175,7 @@ class SellerActivities:
                 failure = await self._weighed(account, error.failure)
             else:
                 return
-        call = activity.info()
-        _log.warning(
-            "the Seller's answer was no success",
-            call=call.activity_type,
-            workflow_id=call.workflow_id,
-            attempt=call.attempt,
-            verdict=failure.verdict,
-            failure=str(failure),
-        )
+        _log.warning("the Seller's answer was no success", verdict=failure.verdict, failure=str(failure))
         raise ApplicationError(
             str(failure),
             failure,

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
+from marketplace import metrics
 from marketplace.settings import Settings
 from marketplace.store.base import OrderStore, WebhookStore
 from marketplace.storefront import Storefront
@@ -99,15 +100,10 @@ class StorefrontActivities:
         attempt = await self._storefront.send(event.id, event_body(event, record.order if record else None))
         await self._webhooks.tried(event.id, attempt, datetime.now(UTC))
         if attempt.error is None:
+            metrics.WEBHOOKS.labels("delivered").inc()
             return Delivered(state=DeliveryState.DELIVERED)
-        info = activity.info()
-        _log.warning(
-            "the storefront did not take a webhook",
-            event_id=event.id,
-            workflow_id=info.workflow_id,
-            attempt=info.attempt,
-            error=attempt.error,
-        )
+        _log.warning("the storefront did not take a webhook", event_id=event.id, error=attempt.error)
+        metrics.WEBHOOKS.labels("given-up" if attempt.gone else "not-taken").inc()
         if attempt.gone:
             return Delivered(state=DeliveryState.FAILED)
         raise ApplicationError(
@@ -122,5 +118,6 @@ class StorefrontActivities:
         """Mark an event as failed: its time is over."""
         await self._webhooks.give_up(call.id)
         event = await self._webhooks.get(call.id)
-        _log.error("a webhook was given up", event_id=call.id, workflow_id=activity.info().workflow_id)
+        metrics.WEBHOOKS.labels("given-up").inc()
+        _log.error("a webhook was given up", event_id=call.id)
         return Delivered(state=event.state if event else None)

@@ -7,6 +7,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
+from marketplace import metrics
 from marketplace.store.base import StoreUnavailable
 from marketplace.telemetry import get_logger
 from workflows.policies import CUT_OFF
@@ -29,6 +30,7 @@ class _Inbound(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except StoreUnavailable as error:
+            metrics.DATABASE_AWAY.inc()
             raise _told("the database is away", str(error), "StoreUnavailable") from None
         except asyncio.CancelledError:
             details = activity.cancellation_details()
@@ -38,6 +40,5 @@ class _Inbound(ActivityInboundInterceptor):
 
 
 def _told(what: str, why: str, kind: str) -> ApplicationError:
-    call = activity.info()
-    _log.warning(what, call=call.activity_type, workflow_id=call.workflow_id, attempt=call.attempt, reason=why)
+    _log.warning(what, reason=why)
     return ApplicationError(why, type=kind, category=ApplicationErrorCategory.BENIGN)

@@ -3,11 +3,10 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
 
-import uvicorn
 from fastapi import Depends, FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi_offline import FastAPIOffline
@@ -21,11 +20,12 @@ from api.deps import Services, operator
 from api.desk import OrderDesk
 from api.last_words import LastWords
 from api.limits import Limits
-from api.middleware import BodyLimit, OneSlash
+from api.middleware import BodyLimit, OneSlash, OwnTraces, RequestId
 from api.routes import callbacks, carts, catalog, health, logs, notifications, orders, webhooks
-from api.server import ANSWER_TIME, Server
+from api.server import Server, server_config
 from api.webhook_desk import WebhookDesk
 from marketplace.errors import EngineError
+from marketplace.metrics_server import MetricsServer
 from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool, Timeouts
@@ -33,8 +33,10 @@ from marketplace.settings import Settings, check_api_safety, load_sellers, load_
 from marketplace.store.base import OrderStore, StoreUnavailable
 from marketplace.store.stores import Stores, open_stores
 from marketplace.telemetry import configure_logging, get_logger
-from marketplace.temporal import connect
+from marketplace.temporal import build_runtime, connect
+from marketplace.tracing import open_tracing
 
+_UNTRACED = ("/health/", "/metrics")
 _CHECK_TIMEOUT = timedelta(seconds=2)
 CART_TIMEOUT = 5.0
 """Seconds a shopper is made to wait for a Seller."""
@@ -76,6 +78,14 @@ def create_app(
         redoc_url=None,
         # The redirect repeats the Host header, and behind a proxy would send a client's key to plain http.
         redirect_slashes=False,
+        # One span for a request, when this process is traced at all (`marketplace.tracing`).
+        telemetry={
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+            "exclude": lambda scope: scope.get("path", "").startswith(_UNTRACED),
+        },
     )
     app.state.services = Services(
         desk=OrderDesk(client, stores.orders, settings, sellers),
@@ -116,6 +126,7 @@ def create_app(
     )
     app.add_middleware(OneSlash)
     app.add_middleware(BodyLimit)
+    app.add_middleware(RequestId)
     app.add_middleware(LastWords)
     return app
 
@@ -150,24 +161,23 @@ async def serve(settings: Settings) -> None:
     """Run the API until SIGTERM or SIGINT."""
     check_api_safety(settings)
     sellers = load_sellers(settings)
+    tracing = open_tracing("api")
+    interceptors = tracing.interceptors if tracing else ()
     # The server may come later than the API: requests get 503 until then.
-    client = await connect(settings, lazy=True)
+    client = await connect(settings, runtime=build_runtime(settings), lazy=True, interceptors=interceptors)
     stores = await open_stores(settings)
     app = create_app(settings, sellers, client, stores)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=ANSWER_TIME,
-    )
     get_logger("api").info("api listens", url=f"http://{settings.host}:{settings.port}", sellers=sorted(sellers))
+    served = OwnTraces(app) if tracing else app
     try:
-        await Server(config).serve()
+        async with AsyncExitStack() as stack:
+            if settings.metrics_address is not None:
+                await stack.enter_async_context(MetricsServer(settings.metrics_address))
+            await Server(server_config(served, settings.host, settings.port)).serve()
     finally:
         await stores.aclose()
+        if tracing is not None:
+            await tracing.aclose()
 
 
 def main() -> int:

@@ -5,12 +5,16 @@ half surrogate pairs, endless nesting and numbers of a thousand digits.
 """
 
 import json
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from api.problems import MAX_ERRORS, FieldError, Problem, field_errors
+
+MAX_NESTS: Final = 10_000
+"""Objects and arrays of a body. An order of 500 items has some 2,000, an invoice of as many as VTEX sends 4,000."""
+MAX_VALUES: Final = 50_000
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -44,6 +48,11 @@ async def _read(request: Request) -> bytes:
     raw = await request.body()
     if not raw.strip():
         raise Problem(400, "the body is empty", errors=[FieldError(pointer="", detail="send a JSON object")])
+    # Each finding holds what it was found in: 1 MiB of brackets, and little else, would take seconds to refuse. What
+    # stands in texts is counted too, since reading them would cost what is to be saved.
+    if raw.count(b"[") + raw.count(b"{") > MAX_NESTS or raw.count(b",") > MAX_VALUES:
+        cure = f"send at most {MAX_NESTS:,} objects and arrays, and {MAX_VALUES:,} values"
+        raise Problem(400, "the body holds too much", errors=[FieldError(pointer="", detail=cure)])
     return raw
 
 

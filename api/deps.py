@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Path, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import TypeAdapter, ValidationError
+from structlog.contextvars import bind_contextvars
 
 from api.catalog_desk import CatalogDesk
 from api.desk import OrderDesk
@@ -108,12 +109,14 @@ AS_READ = _within(lambda limits: limits.reads)
 _identifier = TypeAdapter[str](Identifier)
 
 
-def order_id(marketplace_order_id: Annotated[str, Path(description="The order's marketplaceOrderId")]) -> str:
+async def order_id(marketplace_order_id: Annotated[str, Path(description="The order's marketplaceOrderId")]) -> str:
     """The order id in the path. What is no id is no order's; not every database would even look for it."""
     try:
-        return _identifier.validate_python(marketplace_order_id)
+        order = _identifier.validate_python(marketplace_order_id)
     except ValidationError:
         raise Problem(404, "no such order: an id is 1 to 128 characters of A-Z a-z 0-9 . _ -") from None
+    bind_contextvars(order=order)
+    return order
 
 
 OrderId = Annotated[str, Depends(order_id)]

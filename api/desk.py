@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateStage
 
+from api.erasure import erase_order
 from api.order_start import DIGEST, OrderStart, order_start
 from api.temporal_calls import (
     RPC_TIMEOUT,
@@ -207,6 +208,13 @@ class OrderDesk:
             _check_ended(record.order)
             raise OrderConflict(f"the order has ended as {record.order.status}; nothing is left to {action}") from None
         return answer.order
+
+    async def erase(self, marketplace_order_id: str) -> Order:
+        """Erase the customer's data of an order that has ended; see `api.erasure`. May be repeated.
+
+        Raises OrderUnknown, and OrderConflict while the order is still followed.
+        """
+        return await erase_order(self._client, self._store, await self.find(marketplace_order_id))
 
     # --- Sellers ---
 

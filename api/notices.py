@@ -1,5 +1,6 @@
 """A Seller's change notice in every documented spelling, brought to one form. Source: contract A1 and G1 row 24."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -90,4 +91,5 @@ class NoticeBody(BaseModel):
             is_active=self.is_active,
             removed=self.removed,
             product_id=self.product_id,
+            noticed_at=datetime.now(UTC),
         )

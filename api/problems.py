@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
+from structlog.contextvars import get_contextvars
 
 from marketplace.store.base import StoreUnavailable
 from marketplace.telemetry import get_logger
@@ -26,10 +27,12 @@ _TITLES = {
     403: "Key not allowed here",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request too slow",
     409: "Conflict with the order's state",
     413: "Body too large",
     422: "Invalid request",
     429: "Too many requests",
+    431: "Headers too large",
     500: "Internal error",
     502: "Seller failed",
     503: "Temporarily unavailable",
@@ -94,19 +97,25 @@ def unavailable(what: str, retry_after: int = 5) -> Problem:
 
 def render(problem: Problem, request: Request) -> Response:
     """Write a problem as an answer."""
+    return Response(
+        document(problem, _instance(request)), problem.status, headers=problem.headers, media_type=MEDIA_TYPE
+    )
+
+
+def document(problem: Problem, instance: str) -> bytes:
+    """A problem as JSON. `instance` is the path it is about, without any token."""
     body: dict[str, Any] = {
         "type": f"urn:order-engine:problem:{problem.kind}" if problem.kind else "about:blank",
         "title": _TITLES.get(problem.status, "Error"),
         "status": problem.status,
         "detail": problem.detail,
-        "instance": _instance(request),
+        "instance": instance,
     }
     body.update(problem.more or {})
     if problem.errors is not None:
         body["errors"] = [error.model_dump() for error in problem.errors]
     # ASCII escapes: a client may have sent half a surrogate pair as a field name, and UTF-8 cannot hold it.
-    content = json.dumps(body, ensure_ascii=True).encode()
-    return Response(content, problem.status, headers=problem.headers, media_type=MEDIA_TYPE)
+    return json.dumps(body, ensure_ascii=True).encode()
 
 
 def field_errors(findings: Iterable[Mapping[str, Any]]) -> list[FieldError]:
@@ -172,4 +181,6 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> Response:
         log.error("unexpected error", exc_info=error, path=_instance(request))
-        return render(Problem(500, "an error of the engine's own; it is in its log"), request)
+        # Answered outside of all middleware: nobody else would tell the id by which the line is found.
+        headers = {"X-Request-ID": str(get_contextvars().get("request_id", ""))}
+        return render(Problem(500, "an error of the engine's own; it is in its log", headers=headers), request)

@@ -7,11 +7,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
+
+from api.connection import Connection
 
 ANSWER_TIME = 5
 """Seconds that running requests have when the process is told to stop."""
 _LAST_WORDS = 2.0
 """Seconds for the answers of those that took longer: what they asked for is durable, which is all they can be told."""
+
+_SAFE_HEADERS = [
+    # Orders are nobody's to keep on the way, a shared proxy's least of all.
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "frame-ancestors 'none'"),
+]
+"""Headers of every answer, of those too that no route has given."""
+
+
+def server_config(app: ASGIApp, host: str, port: int, connection: type[Connection] = Connection) -> uvicorn.Config:
+    """How the API is served: bounded connections, safe headers, and nothing logged or told but what we say."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=connection,
+        ws="none",
+        log_config=None,
+        # It would log paths, and those of callbacks hold tokens.
+        access_log=False,
+        server_header=False,
+        headers=_SAFE_HEADERS,
+        timeout_graceful_shutdown=ANSWER_TIME,
+    )
 
 
 class Server(uvicorn.Server):

@@ -40,6 +40,9 @@ def dev(
     sandbox_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the sandbox Seller.")
     ] = _DEFAULTS.sandbox,
+    codec_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the codec, which runs when encryption keys are set.")
+    ] = _DEFAULTS.codec,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take other ports where these are busy.")] = False,
     pace: Annotated[float, typer.Option(min=0, max=1000, help="Factor on the sandbox's delays: 0.1 is fast.")] = 1.0,
 ) -> None:
@@ -53,7 +56,11 @@ def dev(
     settings = load_settings()
     with _only_one(settings.data_dir):
         wanted = Ports(
-            api=settings.port if port is None else port, temporal=temporal_port, ui=ui_port, sandbox=sandbox_port
+            api=settings.port if port is None else port,
+            temporal=temporal_port,
+            ui=ui_port,
+            sandbox=sandbox_port,
+            codec=codec_port if settings.encryption_keys else 0,
         )
         local = prepare(settings.data_dir, settle_ports(wanted, any_free=free_ports))
         _write_first_order(local)
@@ -115,6 +122,8 @@ def _show_addresses(local: Local, out: Console) -> None:
         ("Sandbox Seller", f"{local.sandbox_url}/sandbox/docs"),
         ("Data and logs", str(local.data_dir)),
     ]
+    if local.codec_url:
+        addresses.insert(3, ("Codec", local.codec_url))
     out.print("\nThe order engine runs\n", style="bold")
     show(out, pairs(*addresses))
     key = "-H 'authorization: Bearer KEY' " if local.settings.storefront_keys or local.settings.operator_keys else ""
@@ -124,6 +133,10 @@ def _show_addresses(local: Local, out: Console) -> None:
     look = f". {shlex.quote(str(local.operator_file))} && order-engine orders show {_FIRST_ORDER}"
     _show_command(out, "See what became of it, in another terminal:", look)
     logs = f"order-engine catalog logs {SANDBOX_ACCOUNT}"
+    if local.codec_url and local.settings.operator_keys:
+        # The UI of the development server cannot be told this at its start.
+        reading = f"sign in at {local.codec_url}, and turn on credentials in the UI's codec settings (docs/security.md)"
+        out.print(f"\nTo read orders in Temporal's UI, {reading}.", soft_wrap=True)
     _show_command(out, "See there how the Seller's changes of price and stock arrive in the catalog:", logs)
     out.print("\nCtrl-C stops everything and keeps the state.\n", style="dim")
 

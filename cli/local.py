@@ -8,7 +8,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKe
 
 from cli.supervisor import Part, answers, polls, temporal_answers
 from marketplace.errors import EngineError
-from marketplace.security import AffiliateTokens
+from marketplace.security import AffiliateTokens, KeyHash, new_api_key
 from marketplace.settings import PREFIX, Settings, check_api_safety, load_settings, secret_keys
 from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES, order_workflow_id
@@ -55,6 +55,8 @@ class Ports:
     temporal: int = 7233
     ui: int = 8233
     sandbox: int = 8100
+    codec: int = 8234
+    """Used with encryption keys alone."""
 
 
 _OWNERS: Final = {
@@ -62,6 +64,7 @@ _OWNERS: Final = {
     "temporal": "Temporal (--temporal-port)",
     "ui": "Temporal's UI (--ui-port)",
     "sandbox": "the sandbox Seller (--sandbox-port)",
+    "codec": "the codec (--codec-port)",
 }
 
 
@@ -118,10 +121,10 @@ class TemporalMissing(EngineError):  # noqa: N818
     """The Temporal development server is not installed."""
 
 
-def temporal_command(port: int, ui_port: int, database: Path | None) -> list[str]:
+def temporal_command(port: int, ui_port: int, database: Path | None, codec_url: str | None = None) -> list[str]:
     """The command line of Temporal's development server; without `database` it keeps everything in memory.
 
-    Raises TemporalMissing.
+    `codec_url`: where its UI has payloads decoded. Raises TemporalMissing.
     """
     beside = Path(sys.executable).with_name("temporal")
     found = str(beside) if beside.exists() else shutil.which("temporal")
@@ -131,6 +134,8 @@ def temporal_command(port: int, ui_port: int, database: Path | None) -> list[str
         )
     command = [found, "server", "start-dev", "--ip", HOST, "--port", str(port), "--ui-port", str(ui_port)]
     command += ["--log-level", "error", "--ui-disable-news-fetch"]
+    if codec_url is not None:
+        command += ["--ui-codec-endpoint", codec_url]
     # The defaults poll 20 times a second, so that every step of a quiet server waits for a 50 ms tick.
     for queue in ("transfer", "timer", "visibility"):
         command += ["--dynamic-config-value", f"history.{queue}ProcessorMaxPollRPS=1000"]
@@ -193,6 +198,8 @@ class Local:
 
     settings: Settings
     ports: Ports
+    own_key: str | None = field(default=None, repr=False)
+    """A key made for this run, by which it speaks to its own API; None when that asks for no key."""
 
     @property
     def data_dir(self) -> Path:
@@ -209,6 +216,11 @@ class Local:
     @property
     def sandbox_url(self) -> str:
         return f"http://{HOST}:{self.ports.sandbox}"
+
+    @property
+    def codec_url(self) -> str | None:
+        """Where Temporal's UI has payloads decoded; None when they are not encrypted."""
+        return f"http://{HOST}:{self.ports.codec}" if self.settings.encryption_keys else None
 
     @property
     def log_dir(self) -> Path:
@@ -234,8 +246,7 @@ class Local:
     async def import_once(self) -> None:
         """Start to import what the sandbox sells, unless that was done already. Raises PartMute."""
         path = f"/catalog/{SANDBOX_ACCOUNT}/import"
-        keys = [*self.settings.operator_keys, *self.settings.storefront_keys]
-        headers = {"authorization": f"Bearer {keys[0].get_secret_value()}"} if keys else {}
+        headers = {"authorization": f"Bearer {self.own_key}"} if self.own_key else {}
         async with _asked("the API", self.api_url) as http:
             known = await http.get(path, headers=headers)
             if known.status_code == httpx.codes.NOT_FOUND:
@@ -243,7 +254,7 @@ class Local:
             known.raise_for_status()
 
     def parts(self, pace: float) -> list[Part]:
-        """The four parts, the last to be stopped first. `pace`: factor on the delays of the sandbox's autopilot."""
+        """The parts, the last to be stopped first. `pace`: factor on the delays of the sandbox's autopilot."""
         database = self.data_dir / "temporal.sqlite3"
         # Without -P a directory `api` or `cli` where the command is called would be taken for ours.
         order_engine = [sys.executable, "-P", "-m", "cli.main"]
@@ -253,7 +264,7 @@ class Local:
         return [
             Part(
                 name="temporal",
-                command=temporal_command(self.ports.temporal, self.ports.ui, database),
+                command=temporal_command(self.ports.temporal, self.ports.ui, database, self.codec_url),
                 healthy=temporal_answers(self.ports.temporal, self.ui_url),
                 grace=1.4,
                 hint=unreadable if database.exists() else "",
@@ -271,7 +282,14 @@ class Local:
                 after="temporal",
             ),
             Part(name="api", command=[*order_engine, "api"], healthy=answers(f"{self.api_url}/health/ready")),
+            *self._codec_part(order_engine),
         ]
+
+    def _codec_part(self, order_engine: list[str]) -> list[Part]:
+        if self.codec_url is None:
+            return []
+        command = [*order_engine, "codec", f"--port={self.ports.codec}"]
+        return [Part(name="codec", command=command, healthy=answers(f"{self.codec_url}/health/live"))]
 
 
 def prepare(data_dir: Path, ports: Ports) -> Local:
@@ -285,6 +303,7 @@ def prepare(data_dir: Path, ports: Ports) -> Local:
         f"{PREFIX}DATA_DIR": str(data_dir),
         f"{PREFIX}SELLERS": str(data_dir / "sellers.toml"),
         f"{PREFIX}PORT": str(ports.api),
+        f"{PREFIX}UI_ORIGINS": f"http://{HOST}:{ports.ui},http://localhost:{ports.ui}",
         "TEMPORAL_ADDRESS": f"{HOST}:{ports.temporal}",
         # A file in the person's home may name another server, or a profile with TLS.
         "TEMPORAL_CONFIG_FILE": os.devnull,
@@ -295,11 +314,23 @@ def prepare(data_dir: Path, ports: Ports) -> Local:
     os.environ.update(changes)
     settings = load_settings()
     check_api_safety(settings)
-    local = Local(settings, ports)
+    local = Local(settings, ports, _add_own_key(settings))
     with writing(data_dir):
         settings.sellers.write_text(_SELLERS.format(account=SANDBOX_ACCOUNT, url=local.sandbox_url), encoding="utf-8")
         local.operator_file.write_text(_operator_script(changes), encoding="utf-8")
     return local
+
+
+def _add_own_key(settings: Settings) -> str | None:
+    """Let the API know one more key, when it knows any: of those in the settings only hashes are left."""
+    known = settings.operator_keys or settings.storefront_keys
+    if not known:
+        return None
+    name = f"{PREFIX}OPERATOR_KEYS" if settings.operator_keys else f"{PREFIX}STOREFRONT_KEYS"
+    key = new_api_key()
+    os.environ[name] = ",".join(map(str, [*known, KeyHash.of(key)]))
+    os.environ.pop(f"{name}_FILE", None)
+    return key
 
 
 def _operator_script(changes: Mapping[str, str]) -> str:

@@ -26,10 +26,12 @@ COMMANDS: Final = {
     "sandbox": ("cli.parts", _PARTS),
     "worker": ("cli.parts", _PARTS),
     "api": ("cli.parts", _PARTS),
+    "codec": ("cli.codec", _PARTS),
     "orders": ("cli.orders", _OPERATOR),
     "catalog": ("cli.catalog", _OPERATOR),
     "webhooks": ("cli.webhooks", _OPERATOR),
     "sellers": ("cli.sellers", _OPERATOR),
+    "keys": ("cli.keys", _OPERATOR),
     "doctor": ("cli.doctor", _OPERATOR),
 }
 """Each command's module and its heading in the help. A module has a function of the command's name, or an `app`."""

@@ -101,6 +101,23 @@ def resume_order(
         out.print(f"{action} was taken; the order is {order.status}.")
 
 
+@app.command("erase")
+def erase_order(
+    marketplace_order_id: Id,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Erase the customer's data of an order that has ended, for ever. Ids, statuses, items and values stay."""
+    if not yes:
+        question = f"Erase all texts, numbers and links of {marketplace_order_id}, and its workflow in Temporal?"
+        typer.confirm(f"{question} This cannot be undone", abort=True, err=True)
+    order = with_desk(lambda desk: desk.erase(marketplace_order_id))
+    if as_json:
+        print_json(order)
+    else:
+        console().print(f"Erased; the order stays as {order.status}, with its items and values.")
+
+
 @app.command("cancel")
 def cancel_order(
     marketplace_order_id: Id,

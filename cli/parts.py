@@ -29,12 +29,13 @@ def temporal(
     """Temporal's development server with its web UI. Its state is kept in the data directory."""
     require_free(port, "choose another with --port (and TEMPORAL_ADDRESS for worker and API)")
     require_free(ui_port, "choose another with --ui-port")
+    settings = load_settings()
     database = None
     if not in_memory:
-        data_dir = load_settings().data_dir
-        with writing(data_dir):
-            database = data_dir / "temporal.sqlite3"
-    command = temporal_command(port, ui_port, database)
+        with writing(settings.data_dir):
+            database = settings.data_dir / "temporal.sqlite3"
+    codec_url = f"http://{HOST}:{_DEFAULTS.codec}" if settings.encryption_keys else None
+    command = temporal_command(port, ui_port, database, codec_url)
     os.execv(command[0], command)  # noqa: S606 - in our place, so that signals reach it
 
 

@@ -225,7 +225,8 @@ class Offer(Model):
 class ChangeNotice(Model):
     """A Seller's word that something about a SKU changed: a hint to read it again. Source: contract A1.
 
-    Flags are None where the notice did not say.
+    Flags are None where the notice did not say. `noticed_at` is when the API took the oldest of what was merged; None
+    where nobody waits for it to be read.
     """
 
     data_changed: bool | None = None
@@ -234,6 +235,8 @@ class ChangeNotice(Model):
     is_active: bool | None = None
     removed: bool | None = None
     product_id: str | None = None
+    # Left out when not set, so that a worker which does not know it can still read a notice of the engine's own.
+    noticed_at: Annotated[AwareDatetime | None, Field(exclude_if=lambda value: value is None)] = None
 
     @property
     def terms_only(self) -> bool:
@@ -250,6 +253,7 @@ class ChangeNotice(Model):
             is_active=other.is_active if other.is_active is not None else self.is_active,
             removed=other.removed if other.removed is not None else self.removed,
             product_id=other.product_id or self.product_id,
+            noticed_at=min(filter(None, (self.noticed_at, other.noticed_at)), default=None),
         )
 
 

@@ -36,6 +36,7 @@ def entries(
     found = list(_told(before, after))
     if not found and notice is not None:
         found = [(Operation.CATALOG_CHANGE, JournalStatus.SUCCESS, None, "read; nothing has changed")]
+    said = notice.model_dump_json(exclude_none=True, exclude={"noticed_at"}) if notice is not None else None
     return [
         JournalEntry(
             id=_entry_id(after, operation),
@@ -47,7 +48,7 @@ def entries(
             status=status,
             code=code,
             business_message=message,
-            content_source=notice.model_dump_json(exclude_none=True) if notice is not None else None,
+            content_source=said,
             content_translated=_terms(after),
             content_destination=after.status,
         )

@@ -32,6 +32,10 @@ class Operation(StrEnum):
     TRACKING = "Tracking code sending"
 
 
+OF_ORDERS: Final = (Operation.ORDER_STATUS, Operation.INVOICE, Operation.TRACKING)
+"""Operations whose subject is an order; of the others it is a SKU."""
+
+
 class Direction(StrEnum):
     """From whom to whom."""
 

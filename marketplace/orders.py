@@ -118,6 +118,8 @@ class Model(BaseModel):
         serialize_by_alias=True,
         validate_by_alias=True,
         validate_by_name=True,
+        # Temporal's SDK logs why it could not read a message, and would repeat what the customer has written in it.
+        hide_input_in_errors=True,
     )
 
 

@@ -11,10 +11,11 @@ import hashlib
 import hmac
 import json
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from itsdangerous import Signer
 from pydantic import SecretStr
@@ -23,6 +24,16 @@ from pydantic import SecretStr
 _CALLBACK_SALT = b"order-engine.callback"
 _AFFILIATE_SALT = b"order-engine.affiliate"
 _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_KEY_HASH = re.compile(r"[0-9a-fA-F]{64}")
+_HASH_PREFIX = "sha256:"
+_NEW_KEY_PREFIX = "oek_"
+MIN_KEY: Final = 22
+"""Characters that a key must have where others can reach the API: so many take 128 random bits in base64."""
+_MIN_DISTINCT = 8
+_FAMILIAR = re.compile(
+    r"change_?me|password|passw0rd|default|example|insecure|placeholder|replace_?me|secret_?key|api_?key|your_?key"
+    r"|qwert|12345678|abcdefgh|filled_?in"
+)
 _KEY_BYTES = 32
 
 
@@ -95,13 +106,61 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+def weakness(key: str) -> str:
+    """Why somebody could guess this key: "is too short (...)" and the like; empty for one that looks random."""
+    if len(key) < MIN_KEY:
+        return f"is too short (use {MIN_KEY} random characters or more)"
+    if len(set(key)) < _MIN_DISTINCT or _FAMILIAR.search(re.sub(r"[^a-z0-9]+", "_", key.lower())):
+        return "does not look random"
+    return ""
+
+
+@dataclass(frozen=True)
+class KeyHash:
+    """What is kept of an API key: its SHA-256, by which it is known again and which opens nothing.
+
+    `weakness` tells why the key itself could be guessed (see `weakness`); empty for one that was given as a hash.
+    """
+
+    digest: bytes = field(repr=False)
+    weakness: str = field(default="", compare=False)
+
+    @classmethod
+    def of(cls, key: str) -> Self:
+        """The hash of a plain key."""
+        return cls(_digest(key), weakness(key))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `sha256:` and 64 hex digits, or hash a plain key. Raises ValueError that does not repeat the text."""
+        if not text.startswith(_HASH_PREFIX):
+            return cls.of(text)
+        written = text.removeprefix(_HASH_PREFIX)
+        if not _KEY_HASH.fullmatch(written):
+            raise ValueError(f"a hash is written {_HASH_PREFIX} and 64 hexadecimal digits")
+        return cls(bytes.fromhex(written))
+
+    def __str__(self) -> str:
+        return f"{_HASH_PREFIX}{self.digest.hex()}"
+
+
+def new_api_key() -> str:
+    """A key of 256 random bits. Its beginning tells scanners for leaked secrets what it is."""
+    return _NEW_KEY_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_encryption_key(key_id: str) -> str:
+    """A random key for Temporal's payloads, as `EncryptionKey.parse` reads it."""
+    return f"{key_id}:{base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}"
+
+
 class ApiKeys:
     """The keys that open the API. With none at all it stands open, which only a loopback address may do."""
 
-    def __init__(self, storefront: Sequence[SecretStr], operator: Sequence[SecretStr]) -> None:
+    def __init__(self, storefront: Sequence[KeyHash], operator: Sequence[KeyHash]) -> None:
         self._keys = {
-            Role.STOREFRONT: [key.get_secret_value().encode() for key in storefront],
-            Role.OPERATOR: [key.get_secret_value().encode() for key in operator],
+            Role.STOREFRONT: [key.digest for key in storefront],
+            Role.OPERATOR: [key.digest for key in operator],
         }
 
     @property
@@ -111,7 +170,9 @@ class ApiKeys:
 
     def role_of(self, bearer: str) -> Role | None:
         """The role that a bearer key stands for, None for an unknown one. As slow for every key."""
-        found = {role: _among(bearer, keys) for role, keys in self._keys.items()}
+        # Not one loop that ends early: an operator's key must take as long as no key at all.
+        digest = _digest(bearer)
+        found = {role: _among(digest, keys) for role, keys in self._keys.items()}
         if found[Role.OPERATOR]:
             return Role.OPERATOR
         return Role.STOREFRONT if found[Role.STOREFRONT] else None
@@ -163,7 +224,7 @@ class _Stamp:
     def valid(self, token: str, *parts: str) -> bool:
         value = _bound(parts)
         # The texts are compared, not what they decode to: base64 has several spellings for the same bytes.
-        return _among(token, [signer.get_signature(value) for signer in self._signers])
+        return _among(token.encode(errors="replace"), [signer.get_signature(value) for signer in self._signers])
 
 
 def _bound(parts: Sequence[str]) -> bytes:
@@ -171,7 +232,10 @@ def _bound(parts: Sequence[str]) -> bytes:
     return json.dumps(parts).encode()
 
 
-def _among(given: str, known: Sequence[bytes]) -> bool:
-    candidate = given.encode(errors="replace")
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
+def _among(candidate: bytes, known: Sequence[bytes]) -> bool:
     # Every one is compared: stopping at the first match would tell by time which key it was.
     return sum([hmac.compare_digest(candidate, one) for one in known]) > 0

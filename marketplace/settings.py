@@ -4,14 +4,14 @@ Whatever is wrong is told in one line that names the variable or field and what 
 since one of them may be a secret. Temporal's own variables (TEMPORAL_ADDRESS and so on) are read in `temporal.py`.
 """
 
-import base64
 import ipaddress
 import os
 import re
 import secrets
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -30,31 +30,36 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from marketplace.assortment import RulesInvalid, load_rules
 from marketplace.errors import EngineError
 from marketplace.orders import Identifier
-from marketplace.security import EncryptionKey
+from marketplace.security import MIN_KEY, weakness
 from marketplace.seller.base import SellerConfig
+from marketplace.setting_values import (
+    MAKE_ENCRYPTION_KEY,
+    Address,
+    ApiKeyHashes,
+    BaseUrl,
+    DatabaseUrl,
+    EncryptionKeys,
+    Keys,
+    Origins,
+    WebhookSecrets,
+    check_base_url,
+    own_database,
+    own_url,
+    value_of_file,
+)
 
 PREFIX: Final = "ORDER_ENGINE_"
-MIN_SECRET_KEY: Final = 16
-"""Characters that a secret key needs where others can reach the API: they could try to guess it at home."""
-
-MIN_WEBHOOK_SECRET: Final = 24
-MAX_WEBHOOK_SECRET: Final = 64
-"""Bytes, by the specification of Standard Webhooks."""
-
+SECRETS: Final = (
+    *("database_url", "secret_key", "storefront_keys", "operator_keys", "encryption_keys", "webhook_secrets"),
+)
+"""Settings that may also be given as a file, named by the variable with _FILE behind its name."""
 _DURATION = re.compile(r"\s*(\d{1,9})\s*(ms|s|m|h|d)\s*")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_DRIVERS = {
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-}
 
 
 class SettingsError(EngineError):
@@ -88,80 +93,15 @@ def _between(least: str, most: str) -> Callable[[timedelta], timedelta]:
     return check
 
 
-def _split(value: Any) -> Any:
-    return [part for part in map(str.strip, value.split(",")) if part] if isinstance(value, str) else value
-
-
-def _parse_keys(value: Any) -> Any:
-    return [EncryptionKey.parse(part) if isinstance(part, str) else part for part in _split(value)]
-
-
-def _check_base_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        parts, host = urlsplit(""), None
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError("must be a URL such as https://shop.example.com")
-    if parts.query or parts.fragment or parts.username:
-        raise ValueError("must have no user, query or fragment")
-    return url.rstrip("/")
-
-
 def _check_webhook_url(url: str) -> str:
-    parts = urlsplit(_check_base_url(url))
+    parts = urlsplit(check_base_url(url))
     if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
         raise ValueError("must begin with https:// outside this machine")
     return url
 
 
-def _check_webhook_secrets(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for secret in secrets:
-        prefix, key = secret.get_secret_value()[:6], secret.get_secret_value()[6:]
-        try:
-            length = len(base64.b64decode(key, validate=True)) if prefix == "whsec_" else 0
-        except ValueError:
-            length = 0
-        if not MIN_WEBHOOK_SECRET <= length <= MAX_WEBHOOK_SECRET:
-            raise ValueError(
-                f"each must be whsec_ and the base64 of {MIN_WEBHOOK_SECRET} to {MAX_WEBHOOK_SECRET} random bytes"
-            )
-    return secrets
-
-
-def _normalize_database_url(value: Any) -> Any:
-    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-    scheme, separator, rest = text.strip().partition("://")
-    driver = _DRIVERS.get(scheme)
-    if not separator or driver is None:
-        raise ValueError("must start with postgresql:// or sqlite:///")
-    if driver.startswith("sqlite") and (not rest.strip("/") or not rest.startswith("/") or ":memory:" in rest):
-        # A database in memory is one per process: worker and API would each see their own.
-        raise ValueError("must name a file, such as sqlite:////var/lib/order-engine/orders.sqlite3")
-    return SecretStr(f"{driver}://{rest}")
-
-
-def _own_url(known: dict[str, Any]) -> str:
-    host = known["host"]
-    if host in {"0.0.0.0", "::"}:  # noqa: S104 - nothing is bound here: it is what has no address to call
-        host = "127.0.0.1"
-    return f"http://[{host}]:{known['port']}" if ":" in host else f"http://{host}:{known['port']}"
-
-
-def _own_database(known: dict[str, Any]) -> SecretStr:
-    # Absolute, so that a process which changes its directory later still means the same file.
-    path = (known["data_dir"].absolute() / "orders.sqlite3").as_posix()
-    return SecretStr(f"sqlite+aiosqlite:///{path}")
-
-
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-BaseUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_base_url)]
-Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 WebhookUrl = Annotated[str, StringConstraints(strip_whitespace=True), AfterValidator(_check_webhook_url)]
-WebhookSecrets = Annotated[Keys, AfterValidator(_check_webhook_secrets)]
-EncryptionKeys = Annotated[tuple[EncryptionKey, ...], NoDecode, BeforeValidator(_parse_keys)]
-DatabaseUrl = Annotated[SecretStr, BeforeValidator(_normalize_database_url)]
 Period = Annotated[timedelta, BeforeValidator(parse_duration)]
 
 
@@ -177,21 +117,27 @@ class Settings(BaseSettings):
     """The sellers file; see `load_sellers`."""
     host: Text = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    public_url: Annotated[BaseUrl, Field(default_factory=_own_url)]
+    public_url: Annotated[BaseUrl, Field(default_factory=own_url)]
     """Where Sellers reach the API, without a last slash. Left out: host and port."""
     data_dir: Path = Path(".order-engine")
-    database_url: Annotated[DatabaseUrl, Field(default_factory=_own_database)]
+    database_url: Annotated[DatabaseUrl, Field(default_factory=own_database)]
     """With SQLAlchemy's driver; secret because it may hold a password. Left out: SQLite in `data_dir`."""
     secret_key: Keys = ()
     """Keys of the callback tokens: the first signs, all verify. Read them with `secret_keys`, which replaces none."""
-    storefront_keys: Keys = ()
-    operator_keys: Keys = ()
+    storefront_keys: ApiKeyHashes = ()
+    operator_keys: ApiKeyHashes = ()
+    """Given plain or as hashes, kept as hashes alone."""
     encryption_keys: EncryptionKeys = ()
     """Keys of Temporal's payloads, each id:base64: the first encrypts, all decrypt. None: no encryption."""
+    ui_origins: Origins = ("http://127.0.0.1:8233", "http://localhost:8233")
+    """Where Temporal's UI is opened in a browser: only pages from there may ask `order-engine codec`."""
     payment_deadline: Annotated[Period, AfterValidator(_between("1ms", "365d"))] = timedelta(minutes=30)
     return_window: Annotated[Period, AfterValidator(_between("0d", "3650d"))] = timedelta(days=30)
     task_queue: Text = "order-engine"
     log_format: Literal["text", "json"] = "text"
+    metrics_address: Address | None = None
+    temporal_metrics_address: Address | None = None
+    """Where this process shows its own metrics and that it lives, and where those of Temporal's SDK; None: nowhere."""
     seller_attempts: Annotated[int, Field(ge=1, le=1000)] = 10
     """Tries of one Seller call before the order is parked."""
     seller_backoff: Annotated[Period, AfterValidator(_between("1ms", "60s"))] = timedelta(seconds=1)
@@ -223,17 +169,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _keys_are_distinct(self) -> Self:
-        storefront, operator = ({key.get_secret_value() for key in keys} for keys in self._api_keys())
-        if storefront & operator:
+        if set(self.storefront_keys) & set(self.operator_keys):
             raise ValueError(f"{PREFIX}STOREFRONT_KEYS and {PREFIX}OPERATOR_KEYS share a key: give each role its own")
         if len({key.id for key in self.encryption_keys}) < len(self.encryption_keys):
             raise ValueError(f"{PREFIX}ENCRYPTION_KEYS has an id twice: give each key its own")
         if self.webhook_url is not None and not self.webhook_secrets:
             raise ValueError(f"{PREFIX}WEBHOOK_SECRETS is not set: webhooks are signed, or not sent")
         return self
-
-    def _api_keys(self) -> tuple[tuple[SecretStr, ...], tuple[SecretStr, ...]]:
-        return self.storefront_keys, self.operator_keys
 
     @property
     def on_loopback(self) -> bool:
@@ -242,15 +184,36 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment. Raises SettingsError that names every variable with a problem."""
+    """Read the settings from the environment, and from the files that it names for secrets.
+
+    Raises SettingsError that names every variable with a problem.
+    """
+    # What comes from a file is given like an argument, since it has its variable for itself.
+    filed: dict[str, Any] = {name: value for name in SECRETS if (value := _from_file(_variable(name))) is not None}
     try:
-        return Settings()
+        return Settings(**filed)
     except ValidationError as error:
         raise SettingsError("; ".join(_problems(error, _variable))) from None
 
 
+def read_secret(variable: str) -> str:
+    """The value of a variable, or of the file that `{variable}_FILE` names; empty when neither is set.
+
+    Raises SettingsError.
+    """
+    value = _from_file(variable)
+    return os.environ.get(variable, "").strip() if value is None else value
+
+
+def _from_file(variable: str) -> str | None:
+    try:
+        return value_of_file(variable)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
 def check_api_safety(settings: Settings) -> None:
-    """Refuse to open the API to other machines without keys. Raises SettingsError."""
+    """Refuse to open the API to other machines without keys, or with keys that can be guessed. Raises SettingsError."""
     if settings.on_loopback:
         return
     problems = [
@@ -258,10 +221,60 @@ def check_api_safety(settings: Settings) -> None:
         for name in ("storefront_keys", "operator_keys", "secret_key")
         if not getattr(settings, name)
     ]
-    if any(len(key.get_secret_value()) < MIN_SECRET_KEY for key in settings.secret_key):
-        problems.append(f"{PREFIX}SECRET_KEY has a key that is too short: use {MIN_SECRET_KEY} characters or more")
+    problems += [
+        f"{_variable(name)} has a key that {weak}: make one with 'order-engine keys new'"
+        for name, weak in _weak_keys(settings)
+    ]
+    if not settings.encryption_keys:
+        problems.append(f"{_variable('encryption_keys')} is not set: {MAKE_ENCRYPTION_KEY}")
     if problems:
         raise SettingsError("; ".join(problems))
+
+
+def check_codec_safety(settings: Settings, host: str) -> None:
+    """Refuse to serve decoding without a key to decode with, or to others without operator keys. Raises SettingsError.
+
+    `host` is where it is to listen.
+    """
+    problems = []
+    if not settings.encryption_keys:
+        problems.append(f"{_variable('encryption_keys')} is not set: set it as for worker and API")
+    if not is_loopback(host):
+        weak = [weak for name, weak in _weak_keys(settings) if name == "operator_keys"]
+        if not settings.operator_keys:
+            problems.append(f"{_variable('operator_keys')} is not set: set it, or listen on 127.0.0.1")
+        elif weak:
+            problems.append(f"{_variable('operator_keys')} has a key that {weak[0]}")
+    if problems:
+        raise SettingsError("; ".join(problems))
+
+
+def check_encryption(settings: Settings, temporal_address: str) -> None:
+    """Refuse to let Temporal keep customers' data as plain text, but on a machine that keeps all to itself.
+
+    That is one where Temporal (`temporal_address`, host:port), the API and the public URL are all on a loopback
+    address; which processes of the engine ask does not matter. Raises SettingsError.
+    """
+    if settings.encryption_keys:
+        return
+    places = {
+        "TEMPORAL_ADDRESS": temporal_address.rpartition(":")[0] or temporal_address,
+        _variable("public_url"): urlsplit(settings.public_url).hostname or "",
+        _variable("host"): settings.host,
+    }
+    outside = [name for name, host in places.items() if not is_loopback(host)]
+    if outside:
+        raise SettingsError(
+            f"{_variable('encryption_keys')} is not set, and {' and '.join(outside)}"
+            f" {'lead' if len(outside) > 1 else 'leads'} beyond this machine: {MAKE_ENCRYPTION_KEY}"
+        )
+
+
+def _weak_keys(settings: Settings) -> Iterator[tuple[str, str]]:
+    api_keys = {"storefront_keys": settings.storefront_keys, "operator_keys": settings.operator_keys}
+    found = [(name, key.weakness) for name, keys in api_keys.items() for key in keys]
+    found += [("secret_key", weakness(key.get_secret_value())) for key in settings.secret_key]
+    return (one for one in found if one[1])
 
 
 def secret_keys(settings: Settings) -> tuple[SecretStr, ...]:
@@ -281,7 +294,7 @@ def secret_keys(settings: Settings) -> tuple[SecretStr, ...]:
         key = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         raise SettingsError(f"{PREFIX}DATA_DIR: cannot keep a secret key at {path}: {_reason(error)}") from error
-    if len(key) < MIN_SECRET_KEY:
+    if len(key) < MIN_KEY:
         raise SettingsError(f"{PREFIX}DATA_DIR: {path} holds no secret key: delete it, a new one is made")
     return (SecretStr(key),)
 
@@ -403,7 +416,9 @@ def _configure(account: str, entry: _SellerEntry, directory: Path, *, require_se
 
     def secret(field: str, variable: str | None) -> SecretStr:
         if not require_secrets:
-            return SecretStr(os.environ.get(variable or "", "").strip())
+            with suppress(SettingsError):
+                return SecretStr(read_secret(variable or ""))
+            return SecretStr("")
         return _secret(_seller_field(account, field), variable, required=outside)
 
     return SellerConfig(
@@ -437,7 +452,7 @@ def _secret(field: str, variable: str | None, *, required: bool) -> SecretStr:
         if required:
             raise SettingsError(f"{field}: is missing, set it to the name of the environment variable with the secret")
         return SecretStr("")
-    value = os.environ.get(variable, "").strip()
+    value = read_secret(variable)
     if not value:
         raise SettingsError(f"{field}: set the environment variable {variable}")
     return SecretStr(value)

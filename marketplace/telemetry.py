@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 import structlog
 
 from marketplace.masking import mask_tokens
+from marketplace.tracing import trace_fields
 
 if TYPE_CHECKING:
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor, WrappedLogger
+
+_SUBJECTS = {"order": ("seller", "order"), "storefront": ("seller", "order"), "sku": ("seller", "sku_id")}
+"""What follows the first word of a workflow's id."""
 
 
 class _MaskingFormatter(structlog.stdlib.ProcessorFormatter):
@@ -31,6 +35,8 @@ def configure_logging(log_format: Literal["text", "json"], *, stream: TextIO | N
     target = stream or sys.stderr
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _tell_workflow,
+        _tell_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -72,10 +78,34 @@ def get_logger(name: str, **context: Any) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+def subject_of(workflow_id: str) -> dict[str, str]:
+    """What a workflow is about, by its id, as fields of log lines: Seller, and order or SKU, where it has them."""
+    kind, *names = workflow_id.split("/")
+    fields = _SUBJECTS.get(kind, ("seller",) if kind.startswith("catalog-") else ())
+    return {"workflow_id": workflow_id, **dict(zip(fields, names, strict=False))}
+
+
+def _tell_workflow(_logger: "WrappedLogger", _name: str, event: "EventDict") -> "EventDict":
+    """Take into a line what Temporal's SDK has put beside it: the workflow that wrote it, or fields of its core."""
+    record = event.get("_record")
+    workflow = getattr(record, "temporal_workflow", None)
+    if isinstance(workflow, dict):
+        return {**subject_of(workflow["workflow_id"]), **event}
+    core = getattr(record, "temporal_log", None)
+    return {**core.fields, **event} if core is not None else event
+
+
+def _tell_trace(_logger: "WrappedLogger", _name: str, event: "EventDict") -> "EventDict":
+    event.update(trace_fields())
+    return event
+
+
 def _quieten() -> None:
     # At INFO these tell each request and each migration step; the first holds URLs with tokens.
     for name in ("httpx", "httpcore", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # A collector that is away is told once for each batch that is lost, and not for each try.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     for name in ("uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         logger.handlers = []

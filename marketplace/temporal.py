@@ -5,6 +5,7 @@ TEMPORAL_TLS and so on, or its configuration file.
 """
 
 import asyncio
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,19 @@ from temporalio.common import SearchAttributeKey
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 from temporalio.envconfig import ClientConfig
-from temporalio.runtime import Runtime
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from marketplace.codec import EncryptionCodec
 from marketplace.errors import EngineError
-from marketplace.settings import Settings, SettingsError
+from marketplace.settings import PREFIX, Settings, SettingsError, check_encryption
 from marketplace.temporal_trouble import START_IT, diagnose, short_cause
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7233"
@@ -60,6 +68,28 @@ def data_converter(settings: Settings) -> DataConverter:
     )
 
 
+def build_runtime(settings: Settings) -> Runtime:
+    """The SDK's part outside Python: its log lines go where ours go, its metrics to their address if one is set.
+
+    One for a process. Raises SettingsError.
+    """
+    address, metrics = settings.temporal_metrics_address, None
+    if address is not None:
+        host, port = address
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        # Names and units as Prometheus wants them, such as temporal_long_request_latency_seconds.
+        metrics = PrometheusConfig(where, counters_total_suffix=True, unit_suffix=True, durations_as_seconds=True)
+    # What the SDK's core has to say beside the message becomes fields of the line.
+    forwarding = LogForwardingConfig(
+        logging.getLogger("temporalio"), prepend_target_on_message=False, append_log_fields_to_message=False
+    )
+    telemetry = TelemetryConfig(logging=LoggingConfig(TelemetryFilter("WARN", "ERROR"), forwarding), metrics=metrics)
+    try:
+        return Runtime(telemetry=telemetry)
+    except (RuntimeError, ValueError) as error:
+        raise SettingsError(f"{PREFIX}TEMPORAL_METRICS_ADDRESS: {short_cause(error)}") from error
+
+
 async def connect(
     settings: Settings,
     *,
@@ -70,13 +100,15 @@ async def connect(
     """Connect to the Temporal server that the environment names.
 
     `lazy`: return at once and connect with the first call; for an API that starts before its server. Workers cannot
-    use such a client. Raises TemporalUnreachable, within 5 s, and SettingsError for a wrong TEMPORAL_ variable.
+    use such a client. Raises TemporalUnreachable, within 5 s, and SettingsError for a wrong TEMPORAL_ variable, or when
+    encryption is needed and has no keys.
     """
     try:
         config = ClientConfig.load_client_connect_config()
     except (OSError, RuntimeError, ValueError) as error:
         raise SettingsError(f"Temporal's settings (TEMPORAL_ variables or file): {short_cause(error)}") from error
     address = config.setdefault("target_host", DEFAULT_ADDRESS)
+    check_encryption(settings, address)
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             return await Client.connect(

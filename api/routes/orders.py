@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from structlog.contextvars import bind_contextvars
 
 from api.bodies import read_request
 from api.deps import AS_CHANGE, AS_ORDER, AS_READ, OrderId, ServicesDep, WaitDep, desk_problems, operator, storefront
@@ -54,6 +55,7 @@ async def post_order(request: Request, services: ServicesDep, wait: WaitDep) -> 
     Idempotent by marketplaceOrderId: repeat it after any doubt. `Prefer: wait=N` sets the seconds to wait, up to 30.
     """
     body = await read_request(request, OrderRequest)
+    bind_contextvars(seller=body.seller, order=body.marketplace_order_id)
     async with services.limits.order_at(body.seller), desk_problems():
         answer = await services.desk.submit(body, wait)
     return _answer(answer.order, _SUBMITTED[answer.outcome], located=True)
@@ -151,6 +153,22 @@ async def resume_order(marketplace_order_id: OrderId, request: Request, services
     body = await read_request(request, ResumeRequest)
     async with desk_problems():
         order = await services.desk.resume(marketplace_order_id, body.action, body.note)
+    return _answer(order)
+
+
+@operators.post(
+    "/{marketplace_order_id}/erase",
+    summary="Erase the customer's data",
+    dependencies=[AS_CHANGE],
+    responses={**order_docs({200: "Erased, now or before"}), **problem_docs(401, 403, 404, 409, 429, 503)},
+)
+async def erase_order(marketplace_order_id: OrderId, services: ServicesDep) -> Response:
+    """Take what is personal, or could be, out of an order that has ended, for ever. It needs no body.
+
+    The order stays readable: its ids, statuses, items and values. A 409 says when it may be erased.
+    """
+    async with desk_problems():
+        order = await services.desk.erase(marketplace_order_id)
     return _answer(order)
 
 

@@ -33,7 +33,7 @@ class VtexCatalog:
     async def read_sku(self, sku_id: str) -> SkuData:
         """Read a SKU. Source: contract A2."""
         path = _SKU.format(quote(sku_id, safe=""))
-        answer = await self._exchange.ask(wire.Sku, "GET", path, params=self._channel, writes=False)
+        answer = await self._exchange.ask(wire.Sku, "GET", path, call="read-sku", params=self._channel, writes=False)
         _expect(sku_id, answer.id)
         return _sku_data(answer)
 
@@ -65,11 +65,12 @@ class VtexCatalog:
     async def list_sku_ids(self, page: int, page_size: int) -> list[str]:
         """List a page of the sales channel's SKU ids, pages from 1. Source: contract A4."""
         params = {**self._channel, "page": str(page), "pageSize": str(page_size), "onlyAssigned": "true"}
-        return (await self._exchange.ask(wire.SkuIds, "GET", _SKU_IDS, params=params, writes=False)).ids
+        answer = await self._exchange.ask(wire.SkuIds, "GET", _SKU_IDS, call="list-skus", params=params, writes=False)
+        return answer.ids
 
     async def _ask_product(self, route: str, product_id: str) -> wire.Product:
         path = route.format(quote(product_id, safe=""))
-        answer = await self._exchange.ask(wire.Product, "GET", path, writes=False)
+        answer = await self._exchange.ask(wire.Product, "GET", path, call="read-product", writes=False)
         _expect(product_id, answer.id)
         return answer
 

@@ -17,6 +17,7 @@ from urllib.parse import unquote, unquote_plus
 import httpx
 
 from marketplace.errors import Cause, SellerFailure, Verdict
+from marketplace.masking import mask_tokens
 from marketplace.seller import wire
 
 MAX_MESSAGE = 300
@@ -109,10 +110,15 @@ _BY_CODE: dict[str, Ruling] = {code: ruling for tokens, ruling in _CODES for cod
 
 def ruling_of(code: str | None) -> Ruling | None:
     """Look up a code, else the code it is a sub-code of, else its family; None for a code not in the table."""
+    known = known_code(code)
+    return None if known is None else _BY_CODE[known]
+
+
+def known_code(code: str | None) -> str | None:
+    """What stands for a code in the table: the code, the one it is a sub-code of, or its family, such as `CHK*`."""
     if not code:
         return None
-    keys = (code, code.partition(".")[0], f"{code[:3]}*")
-    return next((_BY_CODE[key] for key in keys if key in _BY_CODE), None)
+    return next((key for key in (code, code.partition(".")[0], f"{code[:3]}*") if key in _BY_CODE), None)
 
 
 def classify_answer(
@@ -213,12 +219,13 @@ def _decoded(text: str) -> str:
 
 
 def _readable(text: str, personal: Collection[str]) -> str:
-    """Bring a Seller's words to one short line without markup and without the customer's data."""
+    """Bring a Seller's words to one short line without markup, the customer's data and the tokens of our URLs."""
     text = text[:_MAX_RAW]
     title = _TITLE.search(text)
     text = _TAG.sub(" ", title[1] if title else _INVISIBLE.sub(" ", text))
     text = " ".join("".join(char if char.isprintable() else " " for char in html.unescape(text)).split())
     for value in sorted(personal, key=len, reverse=True):
         text = re.sub(re.escape(value), "[...]", text, flags=re.IGNORECASE)
-    text = _LONG_NUMBER.sub("[number]", _EMAIL.sub("[email]", text))
+    # VTEX likes to tell which address it could not reach: that of our callbacks, with its token.
+    text = _LONG_NUMBER.sub("[number]", _EMAIL.sub("[email]", mask_tokens(text)))
     return text if len(text) <= MAX_MESSAGE else f"{text[: MAX_MESSAGE - 3]}..."

@@ -87,6 +87,7 @@ class VtexSeller:
             "POST",
             f"{self._path(_ORDERS, ref)}/fulfill",
             translate.dispatch_body(ref),
+            call="authorize-dispatch",
             params=self._affiliate,
             writes=True,
         )
@@ -102,6 +103,7 @@ class VtexSeller:
             "POST",
             f"{self._path(_OMS_ORDERS if route == 'oms' else _ORDERS, ref)}/cancel",
             translate.cancel_body(route, ref, reason, requested_by_user=requested_by_user),
+            call="cancel",
             params=None if route == "oms" else self._affiliate,
             writes=True,
             empty=wire.Canceled(),
@@ -111,7 +113,8 @@ class VtexSeller:
 
     async def read(self, ref: OrderRef) -> SellerOrder:
         """Read an order; without its `order_id` as `{affiliateId}-{marketplaceOrderId}`. Source: contract B2 and E."""
-        answer = await self._exchange.ask(wire.Order, "GET", self._path(_OMS_ORDERS, ref), writes=False)
+        path = self._path(_OMS_ORDERS, ref)
+        answer = await self._exchange.ask(wire.Order, "GET", path, call="read", writes=False)
         return translate.seller_order(answer)
 
     async def aclose(self) -> None:
@@ -125,6 +128,7 @@ class VtexSeller:
             "POST",
             _ORDERS,
             translate.order_body(request),
+            call="place",
             params=self._affiliate,
             writes=True,
             personal=translate.personal_values(order),

@@ -9,6 +9,7 @@ import importlib.metadata
 import json
 import logging
 import ssl
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,11 +19,13 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
+from marketplace import metrics
 from marketplace.errors import SellerFailure, seller_error
 from marketplace.seller import classify, wire
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.connections import IDLE_SECONDS, Connections
 from marketplace.seller.manners import Gate, Manners
+from marketplace.tracing import seller_span
 
 MAX_BODY = 2 * 1024 * 1024
 """Bytes of an answer, unpacked. A simulation of 500 items is well below it."""
@@ -66,8 +69,6 @@ class _Answer:
     headers: httpx.Headers
     body: bytes | None
     """None when it was larger than MAX_BODY."""
-    left: float
-    """When the request was sent, in monotonic seconds."""
 
 
 class Exchange:
@@ -103,13 +104,14 @@ class Exchange:
             mounts=dict.fromkeys(_LOOPBACK),
         )
 
-    async def ask(
+    async def ask(  # noqa: PLR0913 - all but three are named
         self,
         model: type[WireT],
         method: str,
         path: str,
         body: Any = None,
         *,
+        call: str,
         params: Mapping[str, str] | None = None,
         writes: bool,
         personal: Collection[str] = (),
@@ -117,8 +119,8 @@ class Exchange:
     ) -> WireT:
         """Send one request and read its answer as `model`. Raises leaves of SellerError alone.
 
-        `writes` tells that the call changes something at the Seller, `personal` which values to keep out of errors,
-        `empty` what an empty body means; without it, an empty body makes no sense.
+        `call` is its name in metrics and traces. `writes` tells that it changes something at the Seller, `personal`
+        which values to keep out of errors, `empty` what an empty body means; without it, an empty body makes no sense.
         """
         request = self._builder.build_request(
             method,
@@ -133,10 +135,21 @@ class Exchange:
                 read=self._timeouts.read_change if writes else self._timeouts.read,
             ),
         )
-        answer = await self._exchange(request, writes=writes)
-        read = _read(answer, model, writes=writes, personal=personal, empty=empty)
-        failure = read if isinstance(read, SellerFailure) else None
-        self._gate.answered(answer.left, failure)
+        end = asyncio.get_running_loop().time() + self._timeouts.total
+        # What left later would be cut short: an order's outcome unknown, a Seller taken for down that is only busy.
+        left = await self._gate.enter(self._timeouts.total / 2)
+        with seller_span(self._config.account, call) as span:
+            answer = await self._exchange(request, end, writes=writes)
+            read: WireT | SellerFailure
+            if isinstance(answer, SellerFailure):
+                read = answer
+            else:
+                read = _read(answer, model, writes=writes, personal=personal, empty=empty)
+                self._gate.answered(left, read if isinstance(read, SellerFailure) else None)
+            failure = read if isinstance(read, SellerFailure) else None
+            span.ended(failure)
+        code = classify.known_code(failure.code) if failure is not None else None
+        metrics.seller_answered(self._config.account, call, time.monotonic() - left, failure, code)
         if isinstance(read, SellerFailure):
             # Outside any handler: the error's context would carry pieces of the answer into logs.
             raise seller_error(read)
@@ -152,22 +165,20 @@ class Exchange:
         await self._connections.aclose()
         await self._builder.aclose()
 
-    async def _exchange(self, request: httpx.Request, *, writes: bool) -> _Answer:
-        end = asyncio.get_running_loop().time() + self._timeouts.total
-        # What left later would be cut short: an order's outcome unknown, a Seller taken for down that is only busy.
-        left = await self._gate.enter(self._timeouts.total / 2)
+    async def _exchange(self, request: httpx.Request, end: float, *, writes: bool) -> _Answer | SellerFailure:
+        """Send a request; its answer, or what it means that there is none until `end` by the loop's clock."""
         try:
             async with asyncio.timeout_at(end), self._connections.take() as client:
                 response = await client.send(request, stream=True)
                 try:
-                    return _Answer(response.status_code, response.headers, await _bounded(response), left)
+                    return _Answer(response.status_code, response.headers, await _bounded(response))
                 finally:
                     await response.aclose()
         except (httpx.RequestError, TimeoutError) as error:
             failure = classify.classify_exception(error, writes=writes)
             if classify.means_down(error):
                 self._gate.failed(failure)
-        raise seller_error(failure)
+        return failure
 
 
 def _read(

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from marketplace import metrics
 from marketplace.errors import SellerFailure, Verdict, seller_error
 from marketplace.telemetry import get_logger
 
@@ -75,6 +76,7 @@ class Gate:
 
     def __init__(self, account: str, rate: float | None, manners: Manners) -> None:
         self._manners = manners
+        self._account = account
         self._log = get_logger("seller", seller=account)
         self._interval = 1 / rate if rate else 0.0
         self._next_place = 0.0
@@ -82,6 +84,7 @@ class Gate:
         self._pauses = 0
         self._paused_at = self._paused_until = 0.0
         self._disturbed = asyncio.Event()
+        metrics.SELLER_DOWN.labels(account).set(0)
 
     @property
     def is_down(self) -> bool:
@@ -116,12 +119,14 @@ class Gate:
         if failure is not None and _means_down(failure):
             self.failed(failure)
         elif self._breaker.succeed():
+            metrics.SELLER_DOWN.labels(self._account).set(0)
             self._log.info("the Seller answers again")
 
     def failed(self, failure: SellerFailure) -> None:
         """Take note of a call that a Seller which is down would have failed likewise."""
         now = time.monotonic()
         if self._breaker.fail(now):
+            metrics.SELLER_DOWN.labels(self._account).set(1)
             self._log.warning("the Seller is down: calls are held back", error=str(failure))
             self._disturb(now)
 
@@ -137,6 +142,7 @@ class Gate:
         else:
             # It left before the pause that its neighbours brought about: one burst, one pause.
             return
+        metrics.SELLER_PAUSES.labels(self._account).inc()
         self._paused_at = now
         self._paused_until = max(self._paused_until, now + pause)
         self._disturb(now)
@@ -158,6 +164,7 @@ class Gate:
 
     def _refuse_while_down(self, now: float) -> None:
         if wait := self._breaker.wait(now):
+            metrics.SELLER_HELD_BACK.labels(self._account).inc()
             raise seller_error(
                 SellerFailure(
                     verdict=Verdict.RETRY, message="not asked: the Seller is down", retry_after=wait, paused=True
@@ -169,6 +176,7 @@ class Gate:
             verdict, text, wait = Verdict.RATE_LIMITED, "not asked: the Seller wants a pause", self._paused_until - now
         else:
             verdict, text, wait = Verdict.RETRY, "not asked: no turn in time under the rate limit", place - now
+        metrics.SELLER_HELD_BACK.labels(self._account).inc()
         raise seller_error(SellerFailure(verdict=verdict, message=text, retry_after=wait, paused=True))
 
 

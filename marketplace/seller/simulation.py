@@ -26,6 +26,7 @@ async def simulate(exchange: Exchange, config: SellerConfig, cart: Cart) -> wire
         "POST",
         _PATHS[config.simulation_route],
         translate.simulation_body(cart),
+        call="simulate",
         params=affiliate(config),
         writes=False,
     )

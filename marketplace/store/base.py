@@ -6,7 +6,7 @@ write. Offers are changed by pure functions, in transactions; the journal only g
 
 from collections.abc import Callable, Collection, Iterable
 from datetime import date, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from pydantic import AwareDatetime, Field
 
@@ -15,6 +15,9 @@ from marketplace.errors import EngineError
 from marketplace.journal import JournalEntry, JournalStatus
 from marketplace.orders import Model, Order, OrderStatus, PaymentReport
 from marketplace.webhooks import Attempt, Delivery, DeliveryState
+
+ERASED_VERSION: Final = 2**53 - 1
+"""The version of an erased record: no workflow writes a higher one, so nothing that comes late brings data back."""
 
 
 class OrderIdTaken(EngineError):  # noqa: N818 - it names what is the matter
@@ -59,6 +62,28 @@ class OrderPage(Model):
     next_cursor: str | None = None
 
 
+class OrderCounts(Model):
+    """How many orders there are of the kinds that somebody watches."""
+
+    under_way: dict[str, dict[OrderStatus, int]]
+    """By Seller and status; every Seller asked for and every status of UNDER_WAY is there."""
+    parked: dict[str, int]
+    """Orders that need attention, by the code of their reason."""
+
+
+UNDER_WAY = (
+    OrderStatus.SIMULATING,
+    OrderStatus.PLACING,
+    OrderStatus.PAYMENT_PENDING,
+    OrderStatus.PAYMENT_APPROVED,
+    OrderStatus.AUTHORIZING_FULFILLMENT,
+    OrderStatus.HANDLING,
+    OrderStatus.INVOICED,
+    OrderStatus.SHIPPED,
+    OrderStatus.CANCELLATION_REQUESTED,
+)
+"""Statuses of orders that are counted: those still on their way. What was delivered or has ended only grows."""
+
 Events = Callable[[Order | None, Order], Iterable[Delivery]]
 """From an order's last record, None for the first, and the new one to what the storefront is to be told."""
 
@@ -91,6 +116,17 @@ class OrderStore(Protocol):
 
         Raises BadCursor for a cursor that is not a page's `next_cursor`.
         """
+
+    async def erase(self, marketplace_order_id: str, at: datetime) -> OrderRecord | None:
+        """Take what is personal, or could be, out of all that is kept of an order; the record, None when there is none.
+
+        That is the record (`marketplace.erasure`), what the journal tells of it, and its lines of the delivery log but
+        those still to be delivered. Whatever `save` brings later is left out, so the order must have come to its end.
+        May be repeated: the record then stays as it is.
+        """
+
+    async def counts(self, sellers: Collection[str]) -> OrderCounts:
+        """How many orders of these Sellers are under way, and how many orders wait for an operator. Cheap."""
 
     async def ping(self) -> None:
         """Return when the database answers a query."""

@@ -24,6 +24,8 @@ _SQLITE_PRAGMAS: Final = (
     # last writes, but never damages the file, and the next step of each order's workflow writes its record anew.
     "PRAGMA synchronous = NORMAL",
     "PRAGMA foreign_keys = ON",
+    # What is overwritten or removed does not stay readable in the file until its place is needed.
+    "PRAGMA secure_delete = ON",
 )
 
 
@@ -58,6 +60,15 @@ class Database:
         """Return when the database answers a query. Raises StoreUnavailable."""
         async with self.transaction() as connection:
             await connection.execute(select(1))
+
+    async def forget(self) -> None:
+        """Take what was removed out of the files too, as far as that is in our hands; see docs/security.md.
+
+        SQLite's write-ahead log is emptied, unless somebody reads just then. PostgreSQL overwrites in its own time.
+        """
+        if not self.is_postgresql:
+            async with self.transaction() as connection:
+                await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def check_schema(self) -> None:
         """Return when the database has the tables of this version. Raises SchemaMissing and SchemaUnknown."""

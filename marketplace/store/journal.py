@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from marketplace.journal import Direction, JournalEntry, JournalStatus, MessageCode, Operation
+from marketplace.journal import OF_ORDERS, Direction, JournalEntry, JournalStatus, MessageCode, Operation
 from marketplace.orders import Identifier
 from marketplace.store.base import JournalPage
 from marketplace.store.cursors import DatabaseInt, check_limit, read_cursor, write_cursor
@@ -81,6 +81,13 @@ async def write_entries(database: Database, connection: AsyncConnection, entries
     rows = [_to_row(entry) for entry in entries]
     if rows:
         await connection.execute(database.insert(journal).on_conflict_do_nothing(), rows)
+
+
+async def remove_entries(connection: AsyncConnection, seller: str, marketplace_order_id: str) -> None:
+    """Remove what is told of an order, in somebody's transaction. A SKU of the same name keeps its entries."""
+    about = journal.c.operation.in_([operation.value for operation in OF_ORDERS])
+    of_order = (journal.c.seller == seller) & (journal.c.subject == marketplace_order_id)
+    await connection.execute(delete(journal).where(of_order, about))
 
 
 def _to_row(entry: JournalEntry) -> dict[str, Any]:

@@ -1,21 +1,31 @@
 """The order records in the database."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import ColumnElement, Insert, Row, select, tuple_
+from sqlalchemy import JSON, ColumnElement, Insert, Row, cast, func, select, tuple_, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from marketplace.erasure import ERASED, erase_order, erase_payment
 from marketplace.journal import JournalEntry
 from marketplace.orders import Identifier, Order, OrderStatus, PaymentReport
-from marketplace.store.base import Events, OrderIdTaken, OrderPage, OrderRecord
+from marketplace.store.base import (
+    ERASED_VERSION,
+    UNDER_WAY,
+    Events,
+    OrderCounts,
+    OrderIdTaken,
+    OrderPage,
+    OrderRecord,
+)
 from marketplace.store.cursors import DatabaseInt, check_limit, read_cursor, write_cursor
 from marketplace.store.database import Database, from_micros, to_micros
-from marketplace.store.journal import write_entries
+from marketplace.store.journal import remove_entries, write_entries
 from marketplace.store.tables import orders
-from marketplace.store.webhooks import has_pending, write_events
+from marketplace.store.webhooks import has_pending, remove_events, write_events
 
 _page_key = tuple_(orders.c.created_at, orders.c.marketplace_order_id)
 _cursor_type: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[DatabaseInt, Identifier])
@@ -32,16 +42,21 @@ class SqlOrderStore:
         self, record: OrderRecord, entries: Iterable[JournalEntry] = (), events: Events | None = None
     ) -> bool:
         order = record.order
-        holder = select(orders.c.seller).where(orders.c.marketplace_order_id == order.marketplace_order_id)
+        kept = select(orders.c.seller, orders.c.version).where(
+            orders.c.marketplace_order_id == order.marketplace_order_id
+        )
         async with self._database.transaction(reads_first=events is not None) as connection:
             before = None if events is None else await _last_record(connection, order)
             # Nothing written means that the version is there already, or that the id is another Seller's. To ask
             # which comes too late for nobody: rows are never removed and never change their Seller.
             written = await connection.execute(self._upsert(_to_row(record)))
             newer = written.scalar()
-            seller = newer or await connection.scalar(holder)
-            if seller != order.seller:
-                raise OrderIdTaken(f"order id {order.marketplace_order_id} is taken by another Seller's order")
+            if newer is None:
+                seller, version = (await connection.execute(kept)).one()
+                if seller != order.seller:
+                    raise OrderIdTaken(f"order id {order.marketplace_order_id} is taken by another Seller's order")
+                if version == ERASED_VERSION:
+                    return False
             await write_entries(self._database, connection, entries)
             if events is None:
                 return False
@@ -89,6 +104,40 @@ class SqlOrderStore:
             next_cursor=write_cursor(page[-1].created_at, page[-1].marketplace_order_id) if len(rows) > limit else None,
         )
 
+    async def erase(self, marketplace_order_id: str, at: datetime) -> OrderRecord | None:
+        of_order = orders.c.marketplace_order_id == marketplace_order_id
+        async with self._database.transaction(reads_first=True) as connection:
+            row = (await connection.execute(select(orders).where(of_order).with_for_update())).first()
+            if row is None:
+                return None
+            record = _from_row(row)
+            if record.version != ERASED_VERSION:
+                record = _erase(record, at)
+                await connection.execute(update(orders).where(of_order).values(_to_row(record)))
+            # Done again with each repetition: of a write that was under way then nothing is to remain either.
+            await remove_entries(connection, record.order.seller, marketplace_order_id)
+            await remove_events(connection, marketplace_order_id)
+        await self._database.forget()
+        return record
+
+    async def counts(self, sellers: Collection[str]) -> OrderCounts:
+        # Both read an index alone, or the rows of a partial one: what has ended costs nothing.
+        under_way = (
+            select(orders.c.seller, orders.c.status, func.count())
+            .where(orders.c.seller.in_(sellers), orders.c.status.in_([status.value for status in UNDER_WAY]))
+            .group_by(orders.c.seller, orders.c.status)
+        )
+        document = cast(orders.c.order, JSON) if self._database.is_postgresql else type_coerce(orders.c.order, JSON)
+        reason = document[("reason", "code")].as_string()
+        parked = select(reason, func.count()).where(orders.c.needs_attention).group_by(reason)
+        async with self._database.transaction() as connection:
+            by_status = (await connection.execute(under_way)).all()
+            by_reason = (await connection.execute(parked)).all()
+        counted = {seller: dict.fromkeys(UNDER_WAY, 0) for seller in sellers}
+        for seller, status, number in by_status:
+            counted[seller][OrderStatus(status)] = number
+        return OrderCounts(under_way=counted, parked={code or "": number for code, number in by_reason})
+
     async def ping(self) -> None:
         await self._database.ping()
 
@@ -109,6 +158,20 @@ async def _last_record(connection: AsyncConnection, order: Order) -> Order | Non
     )
     found = await connection.scalar(query.with_for_update())
     return None if found is None else Order.model_validate_json(found)
+
+
+def _erase(record: OrderRecord, at: datetime) -> OrderRecord:
+    return record.model_copy(
+        update={
+            "order": erase_order(record.order, at),
+            # Fingerprints too: whoever knows a customer's data could ask by them whether an order was theirs.
+            "digest": ERASED,
+            "event_ids": [],
+            "payment": erase_payment(record.payment),
+            "version": ERASED_VERSION,
+            "updated_at": at,
+        }
+    )
 
 
 def _to_row(record: OrderRecord) -> dict[str, Any]:

@@ -134,6 +134,11 @@ async def has_pending(connection: AsyncConnection, marketplace_order_id: str) ->
     return await connection.scalar(query) is not None
 
 
+async def remove_events(connection: AsyncConnection, marketplace_order_id: str) -> None:
+    """Remove what the storefront was told of an order, in somebody's transaction. What it is still to be told stays."""
+    await connection.execute(delete(log).where(log.c.marketplace_order_id == marketplace_order_id, ~_PENDING))
+
+
 def _to_row(event: Delivery) -> dict[str, Any]:
     times = {name: None if (at := getattr(event, name)) is None else to_micros(at) for name in _TIMES}
     return {**event.model_dump(mode="json", by_alias=False), **times}

@@ -23,7 +23,11 @@ FOR_STOREFRONTS: list[tuple[str, str, Any]] = [
     ("POST", "/orders/T-1/payment", PAYMENT),
     ("POST", "/orders/T-1/cancel", CANCEL),
 ]
-FOR_OPERATORS: list[tuple[str, str, Any]] = [("POST", "/orders/T-1/resume", RESUME), ("GET", "/metrics", None)]
+FOR_OPERATORS: list[tuple[str, str, Any]] = [
+    ("POST", "/orders/T-1/resume", RESUME),
+    ("POST", "/orders/T-1/erase", None),
+    ("GET", "/metrics", None),
+]
 FOR_ALL = ["/health/live", "/health/ready", "/docs", "/openapi.json"]
 
 

@@ -23,6 +23,7 @@ ROUTES: dict[tuple[str, str], set[int]] = {
     ("post", "/orders/{marketplace_order_id}/payment"): {200, 202, 404, 409, 503} | GUARDED | BODY,
     ("post", "/orders/{marketplace_order_id}/cancel"): {200, 202, 404, 409, 503} | GUARDED | BODY,
     ("post", "/orders/{marketplace_order_id}/resume"): {200, 403, 404, 409, 503} | GUARDED | BODY,
+    ("post", "/orders/{marketplace_order_id}/erase"): {200, 403, 404, 409, 503} | GUARDED,
     ("post", f"{_LINE}/invoice"): CALLBACK,
     ("post", f"{_LINE}/invoice/{{invoice_number}}"): CALLBACK,
     ("patch", f"{_LINE}/invoice/{{invoice_number}}"): CALLBACK,

@@ -14,7 +14,7 @@ from marketplace.store.stores import Stores
 from tests.api.answers import problem
 from tests.api.callback_line import INVOICE, Line
 from tests.support.engine import Engine, new_order
-from tests.support.http_server import free_port, http_server
+from tests.support.http_server import api_server, free_port
 
 
 async def test_a_healthy_engine_is_live_and_ready(shared_engine: Engine) -> None:
@@ -32,7 +32,7 @@ async def api_beside(
     stores = Stores(Database(database or engine.settings.database_url.get_secret_value()))
     app = create_app(engine.settings, engine.sellers, client or engine.client, stores)
     try:
-        async with http_server(app, free_port()) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
+        async with api_server(app, free_port()) as url, httpx.AsyncClient(base_url=url, timeout=20) as http:
             yield http
     finally:
         await stores.aclose()

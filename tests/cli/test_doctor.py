@@ -109,7 +109,13 @@ async def test_people_read_a_line_for_each_check_and_no_secrets(examined: Engine
             "acme cannot call back to http://localhost:80: set ORDER_ENGINE_PUBLIC_URL",
             set(),
         ),
-        ({"ORDER_ENGINE_HOST": "0.0.0.0"}, "API address", "ORDER_ENGINE_OPERATOR_KEYS is not set", set()),
+        (
+            # Without encryption keys it would not even ask Temporal.
+            {"ORDER_ENGINE_HOST": "0.0.0.0", "ORDER_ENGINE_ENCRYPTION_KEYS": f"k1:{'A' * 43}="},
+            "API address",
+            "ORDER_ENGINE_OPERATOR_KEYS is not set",
+            set(),
+        ),
         ({"ORDER_ENGINE_PORT": "many"}, "settings", "ORDER_ENGINE_PORT: ", {*EVERY[1:-1], "Sellers"}),
         ({"sales_channel": '"one"'}, "sellers file", "sellers.acme.sales_channel", OF_SELLERS),
         ({"ACME_APP_KEY": ""}, "sellers file", "set the environment variable ACME_APP_KEY", OF_SELLERS),

@@ -108,5 +108,5 @@ def test_free_ports_take_the_place_of_busy_ones_alone() -> None:
         with pytest.raises(PortBusy, match=rf"^busy: port {temporal} for Temporal \(--temporal-port\)\."):
             settle_ports(wanted, any_free=False)
     assert (settled.api, settled.ui) == (api, ui)
-    assert len({temporal, *vars(settled).values()}) == 5
+    assert len({temporal, *vars(settled).values()}) == 6
     assert settled.sandbox

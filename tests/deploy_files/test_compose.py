@@ -19,9 +19,8 @@ LASTING = {name: service for name, service in SERVICES.items() if service["resta
 ENGINE = ("worker", "api")
 OWN_FILES = {"./sellers.toml"}
 """Files that whoever deploys writes."""
-TO_COME = {"./deploy/prometheus", "./deploy/grafana/provisioning", "./deploy/grafana/dashboards"}
-"""Of the profile "metrics"; to be emptied with the dashboard."""
 PROMPTED = re.compile(r"\$\{(\w+):\?")
+OPTIONAL = re.compile(r"\$\{(\w+):-\}")
 USED = re.compile(r"\$\{(\w+)")
 
 
@@ -85,12 +84,13 @@ def test_nothing_starts_without_a_secret(tmp_path: Path, name: str) -> None:
 
 
 def test_the_example_has_every_variable_and_no_secret() -> None:
-    used = set(USED.findall((ROOT / "docker-compose.yml").read_text()))
-    assert used == set(example())
-    assert {name for name, value in example().items() if not value} == set(SECRETS)
+    text = (ROOT / "docker-compose.yml").read_text()
+    assert set(USED.findall(text)) == set(example())
+    optional = set(OPTIONAL.findall(text))
+    assert {name for name, value in example().items() if not value} == {*SECRETS, *optional}
 
 
-@pytest.mark.parametrize("name", [*ENGINE, "sandbox"])
+@pytest.mark.parametrize("name", [*ENGINE, "codec", "sandbox"])
 def test_every_variable_of_the_engine_is_one_that_it_reads(name: str) -> None:
     assert unknown_settings(set(SERVICES[name].get("environment", {}))) == set()
 
@@ -101,6 +101,17 @@ def test_worker_and_api_agree_on_what_they_must_agree_on() -> None:
     assert set(api) - set(worker) == {
         f"{PREFIX}{name}" for name in ("HOST", "PORT", "STOREFRONT_KEYS", "OPERATOR_KEYS")
     }
+
+
+def test_the_ui_has_payloads_decoded_by_the_codec_for_whoever_has_signed_in_there() -> None:
+    ui, codec = (SERVICES[name]["environment"] for name in ("temporal-ui", "codec"))
+    assert ui["TEMPORAL_CODEC_INCLUDE_CREDENTIALS"] == "true"
+    assert ui["TEMPORAL_CODEC_ENDPOINT"] == "${CODEC_URL:-http://127.0.0.1:8234}"
+    assert ui["TEMPORAL_CORS_ORIGINS"] == codec[f"{PREFIX}UI_ORIGINS"]
+    assert set(codec) == {
+        f"{PREFIX}{name}" for name in ("ENCRYPTION_KEYS", "OPERATOR_KEYS", "UI_ORIGINS", "LOG_FORMAT")
+    }
+    assert SERVICES["codec"]["networks"] == ["outside"]
 
 
 @pytest.mark.parametrize("path", ["deploy/sandbox/sellers.toml", "deploy/kubernetes/sellers.toml"])
@@ -200,7 +211,7 @@ def test_every_file_that_is_bound_exists(service: Json) -> None:
         source = volume["source"] if isinstance(volume, dict) else volume.split(":", 1)[0]
         source = re.sub(r"\$\{\w+:-(.*)\}", r"\1", source)
         if source.startswith(".") and source not in OWN_FILES:
-            assert (ROOT / source).exists() or source in TO_COME, source
+            assert (ROOT / source).exists(), source
         elif not source.startswith("."):
             assert source in COMPOSE["volumes"]
     for word in service.get("entrypoint", []):

@@ -140,7 +140,7 @@ def test_every_setting_is_one_that_is_read_and_none_is_a_secret() -> None:
     assert unknown_settings(set(re.findall(r"\b(?:ORDER_ENGINE|TEMPORAL)_\w+", text))) == set()
 
 
-@each
+@pytest.mark.parametrize("deployment", [DEPLOYMENTS["worker"], DEPLOYMENTS["api"]], ids=["worker", "api"])
 def test_settings_and_secrets_come_by_name(deployment: Json) -> None:
     assert container(deployment)["envFrom"] == [
         {"configMapRef": {"name": "order-engine"}},
@@ -148,6 +148,17 @@ def test_settings_and_secrets_come_by_name(deployment: Json) -> None:
     ]
     assert "env" not in container(deployment)
     assert not [one for one in DOCUMENTS if one["kind"] == "Secret"]
+
+
+def test_the_codec_is_told_no_secret_that_it_does_not_need() -> None:
+    codec = container(DEPLOYMENTS["codec"])
+    assert "envFrom" not in codec
+    given = {name: value for one in codec["env"] for name, value in [(one["name"], one["valueFrom"])]}
+    assert unknown_settings(set(given)) == set()
+    secret = {name for name, value in given.items() if value.get("secretKeyRef", {}).get("key") == name}
+    assert secret == {"ORDER_ENGINE_ENCRYPTION_KEYS", "ORDER_ENGINE_OPERATOR_KEYS"}
+    settings = {value["configMapKeyRef"]["key"] for name, value in given.items() if name not in secret}
+    assert settings == set(given) - secret <= set(only("ConfigMap")["data"])
 
 
 def test_the_image_is_pinned_in_one_place() -> None:
@@ -171,6 +182,17 @@ def test_the_api_is_probed_where_it_answers() -> None:
     # What is away must not make Kubernetes kill the API, which still reads orders from its record.
     assert probes["livenessProbe"] == "/health/live"
     assert probes["readinessProbe"] == "/health/ready"
+
+
+def test_the_worker_is_probed_at_its_page_of_metrics() -> None:
+    worker = container(DEPLOYMENTS["worker"])
+    assert {worker[name]["httpGet"]["path"] for name in ("startupProbe", "livenessProbe")} == {"/live"}
+    ports = {port["name"]: port["containerPort"] for port in worker["ports"]}
+    settings = only("ConfigMap")["data"]
+    assert settings["ORDER_ENGINE_METRICS_ADDRESS"] == f"0.0.0.0:{ports['metrics']}"
+    assert settings["ORDER_ENGINE_TEMPORAL_METRICS_ADDRESS"] == f"0.0.0.0:{ports['sdk-metrics']}"
+    allowed = only("NetworkPolicy", "metrics-from-monitoring")["spec"]["ingress"][0]["ports"]
+    assert {one["port"] for one in allowed} == set(ports)
 
 
 @each

@@ -23,7 +23,7 @@ from marketplace.seller.client import Manners, SellerPool, Timeouts
 from marketplace.settings import Settings
 from marketplace.store.stores import open_stores
 from marketplace.storefront import open_storefront
-from tests.support.http_server import free_port, http_server
+from tests.support.http_server import api_server, free_port
 from worker import build_catalog_worker, build_webhook_worker, build_worker
 from workflows.order_state import OrderState
 from workflows.policies import order_workflow_id
@@ -146,7 +146,7 @@ class Engine:
         self.pool = SellerPool(self.sellers, self._timeouts, self._manners)
         self._stack.push_async_callback(self.pool.aclose)
         app = create_app(self.settings, self.sellers, self.client, self.stores, cart_timeout=self._cart_timeout)
-        url = await self._stack.enter_async_context(http_server(app, self.port))
+        url = await self._stack.enter_async_context(api_server(app, self.port))
         self.http = await self._stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=40, limits=LIMITS))
         self.sandbox = await self._stack.enter_async_context(
             httpx.AsyncClient(base_url=f"{self.sandbox_url}/sandbox", timeout=10, limits=LIMITS)

@@ -3,10 +3,13 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from api.connection import Connection
+from api.server import server_config
 
 
 def free_port() -> int:
@@ -16,16 +19,24 @@ def free_port() -> int:
         return port
 
 
+def http_server(app: ASGIApp, port: int) -> AbstractAsyncContextManager[str]:
+    return _serving(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False))
+
+
+def api_server(app: ASGIApp, port: int, connection: type[Connection] = Connection) -> AbstractAsyncContextManager[str]:
+    """As the API's own process serves it."""
+    return _serving(server_config(app, "127.0.0.1", port, connection))
+
+
 @asynccontextmanager
-async def http_server(app: ASGIApp, port: int) -> AsyncIterator[str]:
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+async def _serving(config: uvicorn.Config) -> AsyncIterator[str]:
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
     await server.startup()
     ticking = asyncio.create_task(server.main_loop())
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{config.port}"
     finally:
         server.should_exit = True
         await ticking

@@ -193,6 +193,17 @@ async def test_a_lazy_client_is_there_before_its_server(monkeypatch: pytest.Monk
         await ensure_search_attributes(client, ALL)
 
 
+@pytest.mark.parametrize("lazy", [True, False])
+async def test_nobody_speaks_to_a_server_elsewhere_without_encryption(
+    monkeypatch: pytest.MonkeyPatch, lazy: bool
+) -> None:
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.invalid:7233")
+    with pytest.raises(SettingsError, match=r"^ORDER_ENGINE_ENCRYPTION_KEYS is not set, and TEMPORAL_ADDRESS leads"):
+        await connect(Settings(), lazy=lazy)
+    if lazy:
+        await connect(Settings(encryption_keys=(KEY,)), lazy=True)
+
+
 async def test_a_server_that_went_away_is_told_like_one_that_never_came(monkeypatch: pytest.MonkeyPatch) -> None:
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=PROGRAM, dev_server_log_level="error"

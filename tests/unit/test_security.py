@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens, EncryptionKey, Role
+from marketplace.security import (
+    AffiliateTokens,
+    ApiKeys,
+    CallbackTokens,
+    EncryptionKey,
+    KeyHash,
+    Role,
+    new_api_key,
+    weakness,
+)
 
 OLD, NEW = SecretStr("old-secret-key-0001"), SecretStr("new-secret-key-0001")
 TOKENS = CallbackTokens([NEW])
@@ -135,7 +144,7 @@ def test_other_events_get_other_receipts() -> None:
 
 
 def test_a_key_stands_for_its_role() -> None:
-    keys = ApiKeys([SecretStr("shop"), SecretStr("app")], [SecretStr("ops")])
+    keys = ApiKeys([KeyHash.of("shop"), KeyHash.of("app")], [KeyHash.of("ops")])
 
     assert keys.required
     assert [keys.role_of(key) for key in ("shop", "app", "ops")] == [Role.STOREFRONT, Role.STOREFRONT, Role.OPERATOR]
@@ -143,7 +152,7 @@ def test_a_key_stands_for_its_role() -> None:
 
 @pytest.mark.parametrize("bearer", ["", "sho", "shop ", "SHOP", "é", "\udcff"])
 def test_any_other_key_stands_for_none(bearer: str) -> None:
-    assert ApiKeys([SecretStr("shop")], [SecretStr("ops")]).role_of(bearer) is None
+    assert ApiKeys([KeyHash.of("shop")], [KeyHash.of("ops")]).role_of(bearer) is None
 
 
 def test_without_keys_none_is_required_and_none_is_known() -> None:
@@ -151,6 +160,62 @@ def test_without_keys_none_is_required_and_none_is_known() -> None:
 
     assert not keys.required
     assert keys.role_of("") is None
+
+
+def test_a_hash_knows_its_key_again_and_opens_nothing_itself() -> None:
+    key = new_api_key()
+    written = str(KeyHash.of(key))
+    keys = ApiKeys([], [KeyHash.parse(written), KeyHash.parse(written.upper().replace("SHA", "sha"))])
+
+    assert keys.role_of(key) is Role.OPERATOR
+    assert KeyHash.parse(key) == KeyHash.parse(written)
+    assert keys.role_of(written) is None
+    assert keys.role_of(written.removeprefix("sha256:")) is None
+
+
+def test_nothing_keeps_a_plain_key_or_shows_its_hash() -> None:
+    key = new_api_key()
+    kept = KeyHash.parse(key)
+
+    assert key not in repr(kept) + str(kept) + repr(vars(kept)) + repr(vars(ApiKeys([kept], [])))
+    assert kept.digest.hex() not in repr(kept)
+
+
+@pytest.mark.parametrize("text", ["sha256:", "sha256:ab", f"sha256:{'g' * 64}", f"sha256:{'a' * 65}", "sha256: abc"])
+def test_half_a_hash_is_no_key(text: str) -> None:
+    """Taken for a plain key it would open the API to whoever sees the setting."""
+    with pytest.raises(ValueError, match="64 hexadecimal digits"):
+        KeyHash.parse(text)
+
+
+def test_new_keys_differ_and_are_strong() -> None:
+    keys = {new_api_key() for _ in range(100)}
+
+    assert len(keys) == 100
+    assert {weakness(key) for key in keys} == {""}
+    assert all(key.startswith("oek_") and len(key) == 47 for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("", "too short"),
+        ("Zk3v9Qp1Lx7Rt5Wm2Bn8C", "too short"),
+        ("Zk3v9Qp1Lx7Rt5Wm2Bn8Cd", ""),
+        ("0b41c0f2-9e0c-4e0a-9b0e-2f1d7c1f6a55", ""),
+        ("a" * 64, "does not look random"),
+        ("abababababababababababab", "does not look random"),
+        ("please-change-me-before-production", "does not look random"),
+        ("CHANGEME-1-CHANGEME-2-CHANGEME", "does not look random"),
+        ("super.Secret.Key.of.the.shop", "does not look random"),
+        ("1234567890123456789012345678", "does not look random"),
+        ("your-key-goes-here-0000000000", "does not look random"),
+    ],
+)
+def test_a_key_that_can_be_guessed_is_told(key: str, expected: str) -> None:
+    assert weakness(key).startswith(f"is {expected}" if expected == "too short" else expected)
+    assert bool(weakness(key)) == bool(expected)
+    assert KeyHash.parse(key).weakness == weakness(key)
 
 
 @pytest.mark.parametrize("secret", [bytes(range(32)), b"\xff" * 32, b"\xfb\xef" * 16])

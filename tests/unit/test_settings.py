@@ -7,15 +7,19 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from marketplace.security import KeyHash
 from marketplace.settings import (
+    SECRETS,
     Settings,
     SettingsError,
     _create_once,
     check_api_safety,
+    check_encryption,
     load_sellers,
     load_settings,
     parse_duration,
@@ -23,7 +27,8 @@ from marketplace.settings import (
 )
 
 KEY = base64.b64encode(bytes(32)).decode()
-LONG = "correct-horse-battery"
+NEW, OLD = "dWk7Qm2Lr9Xt4Vb8Nc1Zp6", "hJ5sYe3Gf8Ku2Wq7Ra9Mx4"
+SHOP, APP, OPS = "tB6nCz1Vx8Lm3Kj7Hg5Fd2", "pQ9wEr4Ty7Ui2Op5As8Df1", "oL3kMn6Bv9Cx2Za5Sd8Fg1"
 
 SELLERS = """
 [sellers.acme]
@@ -105,9 +110,9 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         PORT="9090",
         DATABASE_URL="postgres://user:pw@db/orders",
         DATA_DIR="/var/lib/engine",
-        SECRET_KEY="new-secret-key-0001, old-secret-key-0001",
-        STOREFRONT_KEYS=" shop , app ,",
-        OPERATOR_KEYS="ops",
+        SECRET_KEY=f"{NEW}, {OLD}",
+        STOREFRONT_KEYS=f" {SHOP} , {KeyHash.of(APP)} ,",
+        OPERATOR_KEYS=OPS,
         ENCRYPTION_KEYS=f"k2:{KEY}, k1:{KEY}",
         PAYMENT_DEADLINE="500ms",
         RETURN_WINDOW="0d",
@@ -129,7 +134,8 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.public_url == "https://orders.example.com/base"
     assert (settings.host, settings.port, settings.data_dir) == ("0.0.0.0", 9090, Path("/var/lib/engine"))
     assert settings.database_url.get_secret_value() == "postgresql+psycopg://user:pw@db/orders"
-    assert [key.get_secret_value() for key in settings.storefront_keys] == ["shop", "app"]
+    assert settings.storefront_keys == (KeyHash.of(SHOP), KeyHash.of(APP))
+    assert settings.operator_keys == (KeyHash.of(OPS),)
     assert [key.id for key in settings.encryption_keys] == ["k2", "k1"]
     assert (settings.payment_deadline, settings.return_window) == (timedelta(milliseconds=500), timedelta(0))
     assert (settings.task_queue, settings.log_format, settings.seller_attempts) == ("other", "json", 3)
@@ -137,7 +143,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.seller_patience == timedelta(hours=2)
     assert settings.log_retention == timedelta(days=90)
     assert (settings.rate_limit, settings.seller_rate_limit, settings.max_requests) == (0, 50, 8)
-    assert [key.get_secret_value() for key in secret_keys(settings)] == ["new-secret-key-0001", "old-secret-key-0001"]
+    assert [key.get_secret_value() for key in secret_keys(settings)] == [NEW, OLD]
     check_api_safety(settings)
 
 
@@ -214,6 +220,8 @@ def test_anything_else_is_no_duration(text: str) -> None:
         ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
         ("DATABASE_URL", "sqlite://host/x.db", "must name a file"),
         ("ENCRYPTION_KEYS", KEY, "id:base64"),
+        ("UI_ORIGINS", "https://temporal.example.com/ui", "scheme and host"),
+        ("UI_ORIGINS", "*", "must be a URL"),
     ],
 )
 def test_a_wrong_value_is_told_with_its_variable_and_what_to_set(
@@ -272,14 +280,130 @@ def test_any_other_address_needs_all_keys(host: str) -> None:
         check_api_safety(Settings(host=host))
 
     names = [part.split()[0] for part in str(caught.value).split("; ")]
-    assert names == ["ORDER_ENGINE_STOREFRONT_KEYS", "ORDER_ENGINE_OPERATOR_KEYS", "ORDER_ENGINE_SECRET_KEY"]
+    kinds = ("STOREFRONT_KEYS", "OPERATOR_KEYS", "SECRET_KEY", "ENCRYPTION_KEYS")
+    assert names == [f"ORDER_ENGINE_{kind}" for kind in kinds]
 
 
-def test_a_short_secret_key_is_refused_where_others_can_reach_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
-    setenv(monkeypatch, HOST="0.0.0.0", STOREFRONT_KEYS="a", OPERATOR_KEYS="b", SECRET_KEY="short")
+LAPTOP = "127.0.0.1:7233"
 
-    with pytest.raises(SettingsError, match=r"SECRET_KEY .* 16 characters"):
+
+@pytest.mark.parametrize(
+    ("temporal", "changes", "named"),
+    [
+        (LAPTOP, {}, None),
+        ("localhost:7233", {"host": "::1", "public_url": "http://localhost:8080"}, None),
+        ("[::1]:7233", {"host": "localhost"}, None),
+        ("temporal:7233", {}, "TEMPORAL_ADDRESS leads"),
+        ("shop.acct.tmprl.cloud:7233", {}, "TEMPORAL_ADDRESS leads"),
+        (LAPTOP, {"public_url": "https://orders.example.com"}, "ORDER_ENGINE_PUBLIC_URL leads"),
+        (LAPTOP, {"host": "0.0.0.0", "public_url": "http://127.0.0.1"}, "ORDER_ENGINE_HOST leads"),
+        ("temporal", {"host": "10.0.0.1"}, "TEMPORAL_ADDRESS and ORDER_ENGINE_PUBLIC_URL and ORDER_ENGINE_HOST lead"),
+    ],
+)
+def test_what_leads_beyond_this_machine_needs_encryption(
+    temporal: str, changes: dict[str, Any], named: str | None
+) -> None:
+    check_encryption(Settings(**{**changes, "encryption_keys": f"k1:{KEY}"}), temporal)
+    if named is None:
+        check_encryption(Settings(**changes), temporal)
+        return
+    with pytest.raises(SettingsError) as caught:
+        check_encryption(Settings(**changes), temporal)
+    assert str(caught.value) == (
+        f"ORDER_ENGINE_ENCRYPTION_KEYS is not set, and {named} beyond this machine: set it, the same in every process,"
+        " to what 'order-engine keys encryption' prints, and keep that safe"
+    )
+
+
+@pytest.mark.parametrize("name", ["STOREFRONT_KEYS", "OPERATOR_KEYS", "SECRET_KEY"])
+@pytest.mark.parametrize(
+    ("weak", "expected"),
+    [
+        ("short", "has a key that is too short (use 22 random characters or more): make one with"),
+        ("change-me-before-production", "has a key that does not look random: make one with"),
+    ],
+)
+def test_a_key_that_can_be_guessed_is_refused_where_others_can_reach_the_api(
+    monkeypatch: pytest.MonkeyPatch, name: str, weak: str, expected: str
+) -> None:
+    keys = {"STOREFRONT_KEYS": SHOP, "OPERATOR_KEYS": OPS, "SECRET_KEY": NEW, "ENCRYPTION_KEYS": f"k1:{KEY}"}
+    setenv(monkeypatch, HOST="0.0.0.0", **{**keys, name: f"{keys[name]},{weak}"})
+
+    with pytest.raises(SettingsError) as caught:
         check_api_safety(load_settings())
+    assert str(caught.value) == f"ORDER_ENGINE_{name} {expected} 'order-engine keys new'"
+    setenv(monkeypatch, HOST="127.0.0.1")
+    check_api_safety(load_settings())
+
+
+# --- secrets in files ---
+
+
+def test_every_secret_can_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    values = {
+        "DATABASE_URL": "postgresql://user:pw@db/orders",
+        "SECRET_KEY": f"{NEW}\n{OLD}",
+        "STOREFRONT_KEYS": f"{SHOP}\n{KeyHash.of(APP)}",
+        "OPERATOR_KEYS": OPS,
+        "ENCRYPTION_KEYS": f"k1:{KEY}",
+        "WEBHOOK_SECRETS": f"whsec_{KEY}",
+    }
+    assert {name.lower() for name in values} == set(SECRETS)
+    for name, value in values.items():
+        (tmp_path / name).write_text(f"{value}\n")
+        setenv(monkeypatch, **{f"{name}_FILE": str(tmp_path / name)})
+
+    settings = load_settings()
+
+    assert settings.database_url.get_secret_value() == "postgresql+psycopg://user:pw@db/orders"
+    assert [key.get_secret_value() for key in settings.secret_key] == [NEW, OLD]
+    assert settings.storefront_keys == (KeyHash.of(SHOP), KeyHash.of(APP))
+    assert settings.operator_keys == (KeyHash.of(OPS),)
+    assert [key.id for key in settings.encryption_keys] == ["k1"]
+    assert [secret.get_secret_value() for secret in settings.webhook_secrets] == [f"whsec_{KEY}"]
+
+
+def test_a_secret_file_that_cannot_be_used_is_told_by_its_variable_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The path may be the secret itself, put there by mistake."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    cases = {NEW: "cannot be read: No such file", "empty": "is empty", "binary": "holds no text", ".": "cannot be read"}
+    for path, expected in cases.items():
+        message = problem_of(monkeypatch, SECRET_KEY_FILE=path)
+        assert message.startswith("ORDER_ENGINE_SECRET_KEY_FILE names a file that ")
+        assert expected in message
+        assert NEW not in message
+
+
+def test_a_secret_is_given_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = problem_of(monkeypatch, SECRET_KEY=NEW, SECRET_KEY_FILE="file")
+
+    assert message == "ORDER_ENGINE_SECRET_KEY and ORDER_ENGINE_SECRET_KEY_FILE are both set: keep one of them"
+
+
+def test_what_a_file_holds_is_checked_as_the_variable_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("k1:hunter2hunter2")
+
+    message = problem_of(monkeypatch, ENCRYPTION_KEYS_FILE="key")
+
+    assert message.startswith("ORDER_ENGINE_ENCRYPTION_KEYS: key k1 ")
+    assert "hunter2" not in message
+
+
+def test_a_sellers_secret_can_be_a_file_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("token-of-acme\n")
+    monkeypatch.setenv("ACME_APP_KEY", "vtexappkey-acme")
+    monkeypatch.delenv("ACME_APP_TOKEN", raising=False)
+    monkeypatch.setenv("ACME_APP_TOKEN_FILE", str(tmp_path / "token"))
+    assert load_sellers(sellers_file(SELLERS))["acme"].app_token.get_secret_value() == "token-of-acme"
+
+    monkeypatch.setenv("ACME_APP_TOKEN_FILE", str(tmp_path / "none"))
+    assert "ACME_APP_TOKEN_FILE names a file that cannot be read" in sellers_problem(SELLERS)
+    assert load_sellers(load_settings(), require_secrets=False)["acme"].app_token.get_secret_value() == ""
 
 
 def test_without_a_secret_key_one_is_made_that_only_the_owner_can_read() -> None:
