@@ -3,13 +3,16 @@
 Leaves by `os._exit`, because a process that used Temporal's SDK may crash while its interpreter shuts down.
 """
 
+import os
 import sys
 
 import pytest
 
 from marketplace.process import leave
 
-SIDE_BY_SIDE = ["--quiet", "--numprocesses=auto", "--maxprocesses=4", "--dist=worksteal"]
+# One more than there are cores: tests wait for servers and timers a third of their time.
+_PROCESSES = min((os.cpu_count() or 1) + 1, 5)
+SIDE_BY_SIDE = ["--quiet", f"--numprocesses={_PROCESSES}", "--dist=worksteal"]
 EVERYTHING = [*SIDE_BY_SIDE, "-m", "not slow"]
 GIVEN = {
     "slow": [*SIDE_BY_SIDE, "-m", "slow"],

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 
+import pytest
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
@@ -64,6 +65,7 @@ async def test_a_notice_that_arrives_while_the_sku_is_read_makes_it_read_again(s
     assert (offer["price"], await shop.calls(sku_id)) == (7777, {"simulate": 2})
 
 
+@pytest.mark.slow
 async def test_no_final_price_is_lost_when_notices_meet_the_closing_moment(shop: Shop) -> None:
     chance = random.Random(20261123)
     sku_ids = [await shop.listed() for _ in range(SKUS)]

@@ -64,6 +64,7 @@ async def test_the_demo_shows_each_step_beside_somebody_else_on_the_usual_ports(
     assert not (tmp_path / "unused").exists()
 
 
+@pytest.mark.slow
 async def test_a_kept_demo_runs_until_it_is_told_to_stop(tmp_path: Path) -> None:
     async with running("demo", "--pace", "0", "--keep", env=_shell(tmp_path), cwd=tmp_path) as demo:
         await demo.until_says("Everything is left running")

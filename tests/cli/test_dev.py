@@ -46,6 +46,7 @@ async def _until_the_catalog_lives(api: str, sandbox: str) -> None:
         assert first["price"] == 3990, "the first order's price is written down"
 
 
+@pytest.mark.slow
 async def test_dev_takes_an_order_keeps_it_for_the_next_time_and_names_a_part_that_dies(tmp_path: Path) -> None:
     data = tmp_path / "a directory"
     # What the shell was set up for elsewhere must not be reached from here.
@@ -108,6 +109,7 @@ async def test_dev_takes_an_order_keeps_it_for_the_next_time_and_names_a_part_th
     assert "sandbox Seller acme" in tail[0]
 
 
+@pytest.mark.slow
 async def test_a_killed_dev_leaves_no_child(tmp_path: Path) -> None:
     async with running("dev", *as_options(free_ports()), env=environment(tmp_path), cwd=tmp_path) as dev:
         async with asyncio.timeout(PATIENCE):

@@ -97,6 +97,7 @@ print(keys.role_of(local.own_key or ""), keys.role_of(sys.argv[2]), local.own_ke
 
 @pytest.mark.parametrize("role", ["storefront", "operator"])
 @pytest.mark.parametrize("form", ["", "_FILE"])
+@pytest.mark.slow
 def test_a_local_engine_asks_its_own_api_by_a_key_of_its_own(tmp_path: Path, role: str, form: str) -> None:
     """It knows no other: those of the settings are hashed as they are read."""
     (tmp_path / "keys").write_text(str(KeyHash.of(KEY)))

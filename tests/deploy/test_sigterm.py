@@ -59,6 +59,7 @@ def pid_of(process: EngineProcess) -> int:
     return process._process.pid
 
 
+@pytest.mark.slow
 async def test_a_worker_told_to_stop_finishes_placement_and_page_while_another_takes_the_rest(
     temporal: Client, tmp_path: Path
 ) -> None:
@@ -149,6 +150,7 @@ async def test_an_api_told_to_stop_answers_what_it_has_been_asked_and_takes_no_m
 
 
 @pytest.mark.parametrize("impatient", [False, True])
+@pytest.mark.slow
 async def test_an_api_whose_time_is_over_answers_that_the_order_is_durable(
     make_engine: MakeEngine, tmp_path: Path, impatient: bool
 ) -> None:

@@ -73,6 +73,7 @@ async def tell_of_a_change(run: Run) -> str:
     return token
 
 
+@pytest.mark.slow
 async def test_a_run_is_told_by_logs_metrics_and_traces(
     fresh_seller: SandboxServer, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:

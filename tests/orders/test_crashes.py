@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from temporalio.api.enums.v1 import EventType
 
 from tests.conftest import MakeEngine
@@ -192,6 +193,7 @@ async def go_on(life: Life, end: str) -> Json:
     return ended
 
 
+@pytest.mark.slow
 async def test_workers_killed_in_any_step_are_replaced_and_every_order_goes_on(
     make_engine: MakeEngine, tmp_path: Path
 ) -> None:

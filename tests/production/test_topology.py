@@ -59,6 +59,7 @@ def ask(topology: Topology, statement: str) -> list[tuple[Any, ...]]:
         return connection.execute(statement.encode()).fetchall()
 
 
+@pytest.mark.slow
 async def test_orders_and_catalog_live_in_postgresql_through_the_death_of_a_worker(topology: Topology) -> None:
     # All at once on an empty database: each wants to migrate it, and to add what Temporal lacks.
     await topology.start()

@@ -86,6 +86,7 @@ RACES = {
 
 
 @pytest.mark.parametrize("name", RACES)
+@pytest.mark.slow
 async def test_two_events_at_once_agree_about_the_end(patient: Stage, fresh_seller: SandboxServer, name: str) -> None:
     race = RACES[name]
     lives = [Life(patient, race_order()) for _ in range(REPEATED)]

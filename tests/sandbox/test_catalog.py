@@ -213,6 +213,7 @@ async def test_dates_have_every_form(caller: Caller, form: str, pattern: str) ->
         assert re.fullmatch(r"\d{4}-\d\d-\d\d" + pattern, response.json()["ReleaseDate"])
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_skus_start_soon_and_are_answered_fast() -> None:
     started = time.monotonic()
     async with (

@@ -143,6 +143,7 @@ async def test_while_the_journal_is_purged_others_write_to_it(stores: Stores, mi
     assert len(await all_ids(stores.journal, 50)) == 10
 
 
+@pytest.mark.slow
 async def test_the_journal_stays_fast_with_a_hundred_thousand_entries(database_url: str) -> None:
     await migrate(database_url)
     engine = create_async_engine(database_url)

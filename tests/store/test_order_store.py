@@ -216,6 +216,7 @@ async def test_a_page_has_at_least_one_place(store: SqlOrderStore) -> None:
         await store.list(limit=0)
 
 
+@pytest.mark.slow
 async def test_pages_stay_fast_with_a_hundred_thousand_orders(database_url: str) -> None:
     await migrate(database_url)
     engine = create_async_engine(database_url)

@@ -122,6 +122,7 @@ async def test_a_storefront_that_is_down_delays_no_order_and_hears_of_all_when_i
     assert [one.attempts for one in events[1:]] == [1] * (len(events) - 1)
 
 
+@pytest.mark.slow
 async def test_a_worker_killed_before_the_delivery_is_told_of_by_the_next_one(
     make_engine: MakeEngine, receiver: Receiver, tmp_path: Path
 ) -> None:
@@ -146,6 +147,7 @@ async def test_a_worker_killed_before_the_delivery_is_told_of_by_the_next_one(
     assert receiver.server.url not in log_text
 
 
+@pytest.mark.slow
 async def test_after_a_day_an_event_is_given_up_and_the_later_ones_are_told(
     fresh_seller: SandboxServer, receiver: Receiver, tmp_path: Path
 ) -> None:
