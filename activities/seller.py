@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
@@ -25,6 +26,7 @@ from marketplace.errors import (
     SellerUnknownOutcome,
     UnknownSeller,
     Verdict,
+    seller_error,
 )
 from marketplace.orders import CartItem, SellerOrderPhase
 from marketplace.seller.base import (
@@ -37,6 +39,7 @@ from marketplace.seller.base import (
     SellerCatalog,
     SellerOrder,
 )
+from marketplace.seller.classify import nonsense
 from marketplace.telemetry import get_logger
 from workflows.messages import (
     CancelResult,
@@ -97,10 +100,15 @@ class SellerActivities:
                 country=call.country,
             )
             simulation = await self._seller_of(call.seller).simulate(cart)
-        problem = find_problem(call.items, call.shipping, simulation, call.price_tolerance)
-        if problem is not None:
-            return CheckedCart(problem=problem)
-        return CheckedCart(shipping=with_promises(call.shipping, simulation))
+            problem = find_problem(call.items, call.shipping, simulation, call.price_tolerance)
+            if problem is not None:
+                return CheckedCart(problem=problem)
+            try:
+                return CheckedCart(shipping=with_promises(call.shipping, simulation))
+            except ValidationError as error:
+                [fault, *_] = error.errors(include_input=False)
+                what = f"unexpected answer: {fault['loc'][0]} of the chosen SLA"
+            raise seller_error(nonsense(what, writes=False))
 
     @activity.defn(name=PLACE_ORDER.name)
     async def place_order(self, call: PlaceCall) -> PlacedOrder:

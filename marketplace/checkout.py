@@ -111,7 +111,10 @@ def find_problem(
 
 
 def with_promises(shipping: list[LogisticsInfo], simulation: Simulation) -> list[LogisticsInfo]:
-    """Fill what VTEX needs beside the chosen SLA (lock time, estimate, channel) from the simulation, where left out."""
+    """Fill what VTEX needs beside the chosen SLA (lock time, estimate, channel) from the simulation, where left out.
+
+    Raises pydantic's ValidationError when the Seller promises what no order can be placed with.
+    """
     return [_with_promise(info, chosen_sla(info, simulation.items[info.item_index])) for info in shipping]
 
 
@@ -124,7 +127,8 @@ def _with_promise(info: LogisticsInfo, sla: Sla | None) -> LogisticsInfo:
         "shipping_estimate": info.shipping_estimate or sla.shipping_estimate,
         "selected_delivery_channel": info.selected_delivery_channel or sla.delivery_channel,
     }
-    return info.model_copy(update=promise)
+    # Checked anew, unlike by model_copy: a promise is the Seller's word.
+    return LogisticsInfo.model_validate({**dict(info), **promise})
 
 
 def chosen_sla(info: LogisticsInfo, now: SimulatedItem) -> Sla | None:

@@ -123,6 +123,7 @@ async def test_a_killed_dev_leaves_no_child(tmp_path: Path) -> None:
             kill(children)
 
 
+@pytest.mark.slow
 async def test_busy_ports_are_named_in_one_line(tmp_path: Path) -> None:
     ports = free_ports()
     with socket.create_server(("127.0.0.1", ports["--port"])), socket.create_server(("127.0.0.1", ports["--ui-port"])):

@@ -51,6 +51,7 @@ async def test_every_new_key_is_another() -> None:
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])
+@pytest.mark.slow
 async def test_a_key_in_use_is_hashed_without_being_shown(option: tuple[str, ...]) -> None:
     ran = await hashed(f"{KEY}\n", *option)
 
@@ -61,6 +62,7 @@ async def test_a_key_in_use_is_hashed_without_being_shown(option: tuple[str, ...
 
 
 @pytest.mark.parametrize("key", ["", "short", "change-me-before-production"])
+@pytest.mark.slow
 async def test_a_key_that_can_be_guessed_gets_no_hash(key: str) -> None:
     """As a hash nobody could tell that it is weak."""
     assert "make another with 'order-engine keys new'" in (await hashed(key)).problem

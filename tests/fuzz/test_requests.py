@@ -127,7 +127,7 @@ def check(status: int, kind: str, body: bytes, secret: str) -> None:
 
 
 @given(data=st.data())
-@some(200)
+@some(100)
 async def test_no_callback_however_odd_is_a_5xx(line: Line, engine: Engine, data: st.DataObject) -> None:
     token = line.token()
     parts = [
@@ -143,7 +143,7 @@ async def test_no_callback_however_odd_is_a_5xx(line: Line, engine: Engine, data
 
 
 @given(data=st.data())
-@some(60)
+@some(30)
 async def test_no_notice_however_odd_is_a_5xx(engine: Engine, data: st.DataObject) -> None:
     token = AffiliateTokens(secret_keys(engine.settings)).mint("acme")
     seller = data.draw(st.sampled_from(["acme", "acme", "acme", "other", "%61cme", "acme%00", "ACME"]))
@@ -158,7 +158,7 @@ async def test_no_notice_however_odd_is_a_5xx(engine: Engine, data: st.DataObjec
 
 
 @given(data=st.data())
-@some(60)
+@some(30)
 async def test_no_request_of_a_storefront_however_odd_is_a_5xx(engine: Engine, data: st.DataObject) -> None:
     paths = ["/orders", "/orders/{id}", "/orders/{id}/payment", "/carts/simulation", "/logs", "/catalog/acme/skus/{id}"]
     path = data.draw(st.sampled_from([*paths, "/catalog/acme/skus", "/catalog/acme/import", "/health/ready", "/{id}"]))

@@ -269,6 +269,7 @@ async def test_a_server_stops_at_once_whoever_is_still_connected(caplog: pytest.
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 async def test_a_process_stops_cleanly_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     script = (
         "from pathlib import Path; from sandbox.config import SandboxConfig; from sandbox.server import serve; "
