@@ -11,13 +11,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from marketplace.temporal import ensure_search_attributes
 from sandbox.config import SandboxConfig
 from sandbox.server import SandboxServer
-from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
+from tests.support.engine import SERVER_FLAGS, Engine
+from tests.support.temporal import development_server
 from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES
 
@@ -42,11 +41,7 @@ MakeEngine = Callable[..., AbstractAsyncContextManager[Engine]]
 
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=TEMPORAL,
-        dev_server_extra_args=SERVER_FLAGS,
-        data_converter=pydantic_data_converter,
-    ) as environment:
+    async with await development_server(SERVER_FLAGS) as environment:
         await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
         yield environment.client
 

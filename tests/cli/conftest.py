@@ -11,14 +11,13 @@ from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from activities.schedules import ensure_schedules
 from marketplace.temporal import ensure_search_attributes
 from sandbox.server import SandboxServer
 from tests.cli.terminal import enter
-from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
+from tests.support.engine import SERVER_FLAGS, Engine
+from tests.support.temporal import development_server
 from workflows.catalog_policies import SKU_ID, catalog_queue
 from workflows.policies import SEARCH_ATTRIBUTES
 
@@ -28,11 +27,7 @@ async def own_temporal() -> AsyncIterator[Client]:
     """A Temporal server of our own: with namespaces that lack what is needed, and quick to tell of failing tasks."""
     namespaces = [part for name in ("bare", "wrong") for part in ("--namespace", name)]
     at_once = ["--dynamic-config-value", "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=1"]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=TEMPORAL,
-        dev_server_extra_args=[*SERVER_FLAGS, *namespaces, *at_once],
-        data_converter=pydantic_data_converter,
-    ) as environment:
+    async with await development_server([*SERVER_FLAGS, *namespaces, *at_once]) as environment:
         await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
         await environment.client.operator_service.add_search_attributes(
             AddSearchAttributesRequest(

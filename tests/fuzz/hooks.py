@@ -29,8 +29,8 @@ _numbers = count()
 def filter_failure(context: HookContext, failure: Failure, case: Case[Any], response: Response) -> bool:
     """Keep every failure but the refusal of a body that its schema allows and another documented rule does not.
 
-    And but the one 503 that is a true answer: readiness, asked for while a busy machine lets Temporal wait. And but what
-    is said to break the schema, while nothing in it does.
+    And but the one 503 that is a true answer: readiness, asked for while a busy machine lets Temporal wait. And but
+    what is said to break the schema, while nothing in it does.
     """
     if _NOTHING_WRONG in failure.message:
         return False
