@@ -53,11 +53,12 @@ async def seller() -> AsyncIterator[SandboxServer]:
 
 
 @pytest.fixture
-async def fresh_seller(seller: SandboxServer) -> SandboxServer:
-    """The Seller without orders, faults or changed switches."""
+async def fresh_seller(seller: SandboxServer) -> AsyncIterator[SandboxServer]:
+    """The Seller without orders, faults or changed switches; and so it is left to those who use it as it is."""
     async with httpx.AsyncClient() as client:
         (await client.post(f"{seller.url}/sandbox/reset")).raise_for_status()
-    return seller
+        yield seller
+        (await client.post(f"{seller.url}/sandbox/reset")).raise_for_status()
 
 
 @pytest.fixture(scope="session")

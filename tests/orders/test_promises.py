@@ -22,7 +22,7 @@ class Promising:
 
     def __init__(self, seller_url: str) -> None:
         self.word = '"lockTTL":"7d"'
-        self._http = httpx.AsyncClient(base_url=seller_url, trust_env=False)
+        self.http = httpx.AsyncClient(base_url=seller_url, trust_env=False)
         self.app = Starlette(routes=[Route("/{path:path}", self.pass_on, methods=["GET", "POST"])])
 
     async def pass_on(self, request: Request) -> Response:
@@ -30,7 +30,7 @@ class Promising:
             name: value for name, value in request.headers.items() if name.startswith(("x-vtex", "content-type"))
         }
         path, query = request.url.path, request.query_params
-        answer = await self._http.request(
+        answer = await self.http.request(
             request.method, path, params=query, content=await request.body(), headers=headers
         )
         content = answer.text.replace('"lockTTL":"7d"', self.word)
@@ -40,7 +40,7 @@ class Promising:
 @pytest.fixture
 async def promising(fresh_seller: SandboxServer) -> AsyncIterator[tuple[Promising, str]]:
     between = Promising(fresh_seller.url)
-    async with http_server(between.app, free_port()) as url:
+    async with between.http, http_server(between.app, free_port()) as url:
         yield between, url
 
 

@@ -37,14 +37,14 @@ async def test_an_order_with_hundreds_of_callbacks_keeps_each_once_far_from_ever
 
 
 @pytest.fixture
-async def short_runs(seller: SandboxServer, tmp_path: Path) -> AsyncIterator[Engine]:
+async def short_runs(fresh_seller: SandboxServer, tmp_path: Path) -> AsyncIterator[Engine]:
     """An engine beside a Temporal server that suggests a new run after a few events already."""
     flags = [*SERVER_FLAGS, "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40"]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=TEMPORAL, dev_server_extra_args=flags, data_converter=pydantic_data_converter
     ) as environment:
         await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
-        async with Engine(environment.client, seller.url, tmp_path) as engine:
+        async with Engine(environment.client, fresh_seller.url, tmp_path) as engine:
             yield engine
 
 
