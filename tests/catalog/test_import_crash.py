@@ -4,6 +4,8 @@ import asyncio
 import signal
 from pathlib import Path
 
+import pytest
+
 from activities.catalog_page import AT_RISK
 from sandbox.catalog import numbered_skus
 from tests.catalog.conftest import MakeShop
@@ -12,6 +14,7 @@ from tests.support.processes import EngineProcess
 SKUS, KILLED_AFTER = 300, 130
 
 
+@pytest.mark.slow
 async def test_an_import_goes_on_after_a_kill_and_reads_at_most_the_skus_that_were_on_their_way_again(
     make_shop: MakeShop, tmp_path: Path
 ) -> None:

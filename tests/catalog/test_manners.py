@@ -54,6 +54,7 @@ async def outage_of(shop: Shop) -> tuple[int, list[float]]:
     return len(times) - len(probes), probes
 
 
+@pytest.mark.slow
 async def test_a_seller_that_is_down_is_probed_now_and_then_and_all_goes_on_by_itself(make_shop: MakeShop) -> None:
     skus = numbered_skus(40)
     async with make_shop(skus=skus, manners=CAREFUL) as shop:

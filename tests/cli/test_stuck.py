@@ -201,6 +201,7 @@ async def test_what_waits_for_a_removed_seller_is_told(examined: Engine) -> None
         await handle.terminate()
 
 
+@pytest.mark.slow
 async def test_an_import_that_tries_a_page_again_and_again_is_told_and_goes_on(examined: Engine) -> None:
     await examined.fault("sku-ids", "server-error", times=2)
     assert (await order_engine("catalog", "import", "acme", "--no-wait")).code == 0

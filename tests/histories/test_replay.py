@@ -70,7 +70,7 @@ async def failures(
     return {name: str(failure) for name, failure in zip(histories, outcomes, strict=True) if failure is not None}
 
 
-@pytest.mark.parametrize("runner", [SHARED, STRICT], ids=["shared", "strict"])
+@pytest.mark.parametrize("runner", [SHARED, pytest.param(STRICT, marks=pytest.mark.slow)], ids=["shared", "strict"])
 async def test_every_recorded_history_replays(runner: WorkflowRunner) -> None:
     assert await failures(HISTORIES, runner, list(definitions())) == {}
 

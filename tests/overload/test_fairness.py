@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.conftest import MakeEngine
 from tests.support.engine import Engine, new_order
 
@@ -10,6 +12,7 @@ FLOOD = 80
 FEW = 3
 
 
+@pytest.mark.slow
 async def test_the_orders_of_a_quiet_seller_do_not_wait_behind_anothers_backlog(make_engine: MakeEngine) -> None:
     async with make_engine(more_sellers={"quiet": {}}, run_worker=False, rate_limit=0, max_requests=400) as engine:
         flood = [new_order() for _ in range(FLOOD)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from sandbox.server import SandboxServer
 from tests.api.answers import problem
@@ -26,6 +27,7 @@ def check_unknown(answer: httpx.Response) -> None:
     assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.slow
 async def test_what_was_asked_while_temporal_stood_still_is_refused_in_time_and_safe_to_repeat(
     fresh_seller: SandboxServer, tmp_path: Path
 ) -> None:

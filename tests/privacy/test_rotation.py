@@ -87,6 +87,7 @@ async def test_an_open_order_goes_on_through_a_rotation(engines: dict[Step, Engi
     assert await keys_in_use(last, fresh) == ["k2"]
 
 
+@pytest.mark.slow
 async def test_an_order_whose_key_was_taken_too_early_waits_until_it_is_back(engines: dict[Step, Engine]) -> None:
     first, gone, back = engines[STEPS[0]], engines[GONE], engines[STEPS[-1]]
     await start(first)
