@@ -153,8 +153,8 @@ async def test_what_is_said_without_a_worker_is_done_when_one_is_back(make_engin
             calls = (await engine.ledger(order))["calls"] if ended["orderId"] else {"place": 1}
             assert calls["place"] == 1
             assert calls.get("dispatch", 0) == (status in {"handling", "delivered"})
-        flagged = await engine.get(placed[-1])
-        assert (flagged["needsAttention"], flagged["reason"]["code"]) == (True, "canceled-after-invoice")
+        flagged = await engine.until(placed[-1], needsAttention=True)
+        assert flagged["reason"]["code"] == "canceled-after-invoice"
 
 
 async def test_a_payment_deadline_runs_out_without_a_worker(make_engine: MakeEngine) -> None:
