@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from temporalio import activity, workflow
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker, WorkflowRunner
+from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.catalog import CatalogActivities
@@ -24,7 +24,7 @@ from activities.trouble import Trouble
 from marketplace.errors import EngineError
 from marketplace.metrics_server import MetricsServer
 from marketplace.order_watch import orders_watched
-from marketplace.process import leave
+from marketplace.process import leave, run_loop
 from marketplace.security import CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool
@@ -60,11 +60,16 @@ CATALOG_ACTIVITIES = 50
 INTERCEPTORS: Sequence[Interceptor] = (LogContext(), Trouble())
 """The first is the outermost: what the second logs says what it is about."""
 
-_PURE = ("marketplace", "pydantic", "annotated_types", "opentelemetry")
-# With our own workflow modules shared too, and not imported anew for each run, a worker needs less than half of the CPU
-# and a third of the memory. They hold no state of their own; that they stay deterministic is tested in STRICT.
-SHARED = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("workflows", *_PURE))
-STRICT = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PURE))
+RUNNER = UnsandboxedWorkflowRunner()
+"""Runs the workflow modules as they were imported. Temporal's workflow sandbox would watch each run for what is not
+deterministic, for a quarter of a worker's CPU (docs/performance.md); the tests do that instead, in STRICT, with the
+histories of every kind of order and sync.
+"""
+STRICT = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        "marketplace", "pydantic", "annotated_types", "opentelemetry"
+    )
+)
 """Every workflow run imports the workflow modules anew, under the SDK's watch for what is not deterministic."""
 
 
@@ -76,7 +81,7 @@ def build_worker(
     *,
     max_cached_workflows: int = CACHED_ORDERS,
     seller_calls: int = SELLER_CALLS,
-    runner: WorkflowRunner = SHARED,
+    runner: WorkflowRunner = RUNNER,
 ) -> Worker:
     """Put together the worker of `settings.task_queue`: the order workflow and all activities."""
     tokens = CallbackTokens(secret_keys(settings))
@@ -114,7 +119,7 @@ def build_catalog_worker(
         task_queue=catalog_queue(settings.task_queue),
         workflows=[SkuSyncWorkflow, CatalogImportWorkflow, JournalRetentionWorkflow],
         activities=[*catalog.all, *retention.all],
-        workflow_runner=SHARED,
+        workflow_runner=RUNNER,
         interceptors=INTERCEPTORS,
         max_concurrent_activities=CATALOG_ACTIVITIES,
         graceful_shutdown_timeout=GRACE,
@@ -130,7 +135,7 @@ def build_webhook_worker(client: Client, settings: Settings, storefront: Storefr
         task_queue=webhook_queue(settings.task_queue),
         workflows=[WebhookWorkflow],
         activities=activities.all,
-        workflow_runner=SHARED,
+        workflow_runner=RUNNER,
         interceptors=INTERCEPTORS,
         max_concurrent_activities=CONNECTIONS,
         graceful_shutdown_timeout=GRACE,
@@ -188,7 +193,7 @@ def main() -> None:
         configure_logging(settings.log_format)
         # What a line is about is told by its fields.
         workflow.logger.workflow_info_on_message = activity.logger.activity_info_on_message = False
-        asyncio.run(run(settings))
+        run_loop(run(settings))
     except EngineError as error:
         sys.stderr.write(f"worker: {error}\n")
         code = 1

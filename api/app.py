@@ -26,6 +26,7 @@ from api.server import Server, server_config
 from api.webhook_desk import WebhookDesk
 from marketplace.errors import EngineError
 from marketplace.metrics_server import MetricsServer
+from marketplace.process import run_loop
 from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool, Timeouts
@@ -185,7 +186,7 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings.log_format)
-        asyncio.run(serve(settings))
+        run_loop(serve(settings))
     except EngineError as error:
         sys.stderr.write(f"api: {error}\n")
         return 1

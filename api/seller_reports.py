@@ -50,6 +50,9 @@ def _whole(value: Any) -> Any:
     return value
 
 
+NOT_BLANK = r"[^\s\u001c-\u001f\u0085]"
+"""For the document: something is left without white space, which is more to Python than to JSON Schema."""
+
 # The document tells what is read, not what it is read as.
 _BLANK: dict[str, Any] = {"type": ["string", "null"], "pattern": r"^\s*$"}
 
@@ -88,7 +91,7 @@ Number = Annotated[
     Field(min_length=1, max_length=128),
     BeforeValidator(_text),
     _at_most(128),
-    WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": 128, "pattern": r"\S"}),
+    WithJsonSchema({"type": ["string", "integer"], "minLength": 1, "maxLength": 128, "pattern": NOT_BLANK}),
 ]
 Cents = Annotated[
     int,

@@ -5,9 +5,13 @@ A client with a pool spends more on each request than the API does.
 
 import asyncio
 import json
+import time
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
+
+_KEPT = 2.0
+"""Seconds without a request after which a server may have closed the connection: it is opened anew then."""
 
 
 class Poster:
@@ -20,14 +24,22 @@ class Poster:
         self._head = f"host: {parts.netloc}\r\ncontent-type: application/json\r\n"
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
+        self._used_at = 0.0
 
     async def __aenter__(self) -> Self:
-        self._reader, self._writer = await asyncio.open_connection(*self._address)
+        await self._open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    async def _open(self) -> None:
+        self._reader, self._writer = await asyncio.open_connection(*self._address)
+        self._used_at = time.monotonic()
+
+    def _close(self) -> None:
         if self._writer is not None:
             self._writer.close()
 
@@ -40,6 +52,9 @@ class Poster:
 
         `headers` are lines, each ended by a line break. Raises OSError and EOFError when the connection breaks.
         """
+        if time.monotonic() - self._used_at > _KEPT:
+            self._close()
+            await self._open()
         assert self._reader is not None
         assert self._writer is not None
         content = json.dumps(body).encode()
@@ -47,4 +62,6 @@ class Poster:
         self._writer.write(head.encode() + content)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         _, _, length = answer.partition("content-length:")
-        return int(answer.split()[1]), await self._reader.readexactly(int(length.split("\r\n")[0] or 0))
+        content = await self._reader.readexactly(int(length.split("\r\n")[0] or 0))
+        self._used_at = time.monotonic()
+        return int(answer.split()[1]), content

@@ -26,7 +26,7 @@ from api.docs import (
     problem_docs,
 )
 from api.problems import Problem
-from api.seller_reports import CancelBody, DeliveryBody, InvoiceBody, TrackingBody
+from api.seller_reports import NOT_BLANK, CancelBody, DeliveryBody, InvoiceBody, TrackingBody
 from api.temporal_calls import OrderUnknown
 from workflows.messages import SellerReport
 
@@ -69,7 +69,7 @@ def _unknown() -> Problem:
 
 OrderDep = Annotated[CallbackOrder, Depends(callback_order)]
 # For the document alone: what does not fit is a 400, as in the bodies.
-_NUMBER: JsonDict = {"minLength": 1, "maxLength": _LONGEST, "pattern": r"\S"}
+_NUMBER: JsonDict = {"minLength": 1, "maxLength": _LONGEST, "pattern": NOT_BLANK}
 Number = Annotated[str, Path(description="The invoice's number, slashes included", json_schema_extra=_NUMBER)]
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Table, event, make_url, select
+from sqlalchemy import Insert, Table, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -34,6 +34,7 @@ class Database:
 
     def __init__(self, database_url: str) -> None:
         self._engine = _create_engine(database_url)
+        self._inserts: dict[str, Insert] = {}
 
     @property
     def is_postgresql(self) -> bool:
@@ -55,6 +56,12 @@ class Database:
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         """An insert that may be told what to do on a conflict, which each database spells its own way."""
         return postgresql.insert(table) if self.is_postgresql else sqlite.insert(table)
+
+    def insert_new(self, table: Table) -> Insert:
+        """An insert of rows that are not there; those that are stay as they are. One for each table, made once."""
+        if table.name not in self._inserts:
+            self._inserts[table.name] = self.insert(table).on_conflict_do_nothing()
+        return self._inserts[table.name]
 
     async def ping(self) -> None:
         """Return when the database answers a query. Raises StoreUnavailable."""

@@ -80,7 +80,7 @@ async def write_entries(database: Database, connection: AsyncConnection, entries
     """Write entries in somebody's transaction, so that what happened and what is told of it are never apart."""
     rows = [_to_row(entry) for entry in entries]
     if rows:
-        await connection.execute(database.insert(journal).on_conflict_do_nothing(), rows)
+        await connection.execute(database.insert_new(journal), rows)
 
 
 async def remove_entries(connection: AsyncConnection, seller: str, marketplace_order_id: str) -> None:

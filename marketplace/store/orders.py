@@ -37,21 +37,22 @@ class SqlOrderStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        # Made once: SQLAlchemy takes as long to build it as the database to run it.
+        self._upsert = _upsert(database)
 
     async def save(
         self, record: OrderRecord, entries: Iterable[JournalEntry] = (), events: Events | None = None
     ) -> bool:
         order = record.order
-        kept = select(orders.c.seller, orders.c.version).where(
-            orders.c.marketplace_order_id == order.marketplace_order_id
-        )
         async with self._database.transaction(reads_first=events is not None) as connection:
             before = None if events is None else await _last_record(connection, order)
             # Nothing written means that the version is there already, or that the id is another Seller's. To ask
             # which comes too late for nobody: rows are never removed and never change their Seller.
-            written = await connection.execute(self._upsert(_to_row(record)))
-            newer = written.scalar()
+            newer = await connection.scalar(self._upsert, _to_row(record))
             if newer is None:
+                kept = select(orders.c.seller, orders.c.version).where(
+                    orders.c.marketplace_order_id == order.marketplace_order_id
+                )
                 seller, version = (await connection.execute(kept)).one()
                 if seller != order.seller:
                     raise OrderIdTaken(f"order id {order.marketplace_order_id} is taken by another Seller's order")
@@ -141,14 +142,16 @@ class SqlOrderStore:
     async def ping(self) -> None:
         await self._database.ping()
 
-    def _upsert(self, row: dict[str, Any]) -> Insert:
-        statement = self._database.insert(orders).values(row)
-        new = statement.excluded
-        return statement.on_conflict_do_update(
-            index_elements=[orders.c.marketplace_order_id],
-            set_={name: new[name] for name in row if name not in _FIXED},
-            where=(orders.c.seller == new.seller) & (orders.c.version < new.version),
-        ).returning(orders.c.seller)
+
+def _upsert(database: Database) -> Insert:
+    """Writes a row unless a newer version of it, or another Seller's order, is there; returns the Seller if it did."""
+    statement = database.insert(orders)
+    new = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=[orders.c.marketplace_order_id],
+        set_={column.name: new[column.name] for column in orders.c if column.name not in _FIXED},
+        where=(orders.c.seller == new.seller) & (orders.c.version < new.version),
+    ).returning(orders.c.seller)
 
 
 async def _last_record(connection: AsyncConnection, order: Order) -> Order | None:

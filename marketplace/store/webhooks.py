@@ -124,7 +124,7 @@ async def write_events(database: Database, connection: AsyncConnection, events: 
     last = await connection.scalar(select(func.max(log.c.sequence)).where(of_order)) or 0
     for row in rows:
         last = row["sequence"] = max(row["sequence"], last + 1)
-    await connection.execute(database.insert(log).on_conflict_do_nothing(), rows)
+    await connection.execute(database.insert_new(log), rows)
     return True
 
 

@@ -28,7 +28,7 @@ from marketplace.temporal import data_converter
 from tests.histories import catalog, orders, parked, storefront, troubled
 from tests.histories.files import EARLIER, FOLDER, name_of, read, recorded
 from tests.histories.kinds import KINDS
-from worker import SHARED, STRICT
+from worker import RUNNER, STRICT
 from workflows.messages import OrderInput
 from workflows.order import OrderWorkflow
 from workflows.order_events import DispatchAuthorized, DispatchStarted, Event, Resumed, Step, StepParked
@@ -70,7 +70,7 @@ async def failures(
     return {name: str(failure) for name, failure in zip(histories, outcomes, strict=True) if failure is not None}
 
 
-@pytest.mark.parametrize("runner", [SHARED, pytest.param(STRICT, marks=pytest.mark.slow)], ids=["shared", "strict"])
+@pytest.mark.parametrize("runner", [RUNNER, pytest.param(STRICT, marks=pytest.mark.slow)], ids=["as it runs", "strict"])
 async def test_every_recorded_history_replays(runner: WorkflowRunner) -> None:
     assert await failures(HISTORIES, runner, list(definitions())) == {}
 
@@ -112,8 +112,8 @@ class ForgetfulOrder(OrderWorkflow):
 @pytest.mark.parametrize("changed", [HastyOrder, ForgetfulOrder])
 async def test_the_replay_fails_for_a_workflow_that_takes_other_steps(changed: type) -> None:
     name = "order-delivered"
-    assert await failures({name: HISTORIES[name]}, SHARED, [OrderWorkflow]) == {}
-    failed = await failures({name: HISTORIES[name]}, SHARED, [changed])
+    assert await failures({name: HISTORIES[name]}, RUNNER, [OrderWorkflow]) == {}
+    failed = await failures({name: HISTORIES[name]}, RUNNER, [changed])
     assert "TMPRL1100" in failed[name], failed
 
 
