@@ -101,6 +101,9 @@ def build_worker(
         interceptors=INTERCEPTORS,
         max_cached_workflows=max_cached_workflows,
         max_concurrent_activities=seller_calls,
+        # A new order's cart is asked for within its workflow task: a slow Seller must not keep the others' waiting.
+        max_concurrent_workflow_tasks=seller_calls,
+        max_concurrent_local_activities=seller_calls,
         graceful_shutdown_timeout=GRACE,
         # A killed worker's orders wait for this before another worker takes them; the default is 10 s.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),

@@ -184,12 +184,14 @@ class SellerActivities:
             else:
                 return
         _log.warning("the Seller's answer was no success", verdict=failure.verdict, failure=str(failure))
+        local = activity.info().is_local
         raise ApplicationError(
             str(failure),
             failure,
             type=SELLER_FAILURE,
             non_retryable=failure.wait_out or not (failure.verdict.may_pass or _of_the_edge(failure)),
-            next_retry_delay=timedelta(seconds=failure.retry_after) if failure.retry_after else None,
+            # Not of a local activity, which Temporal does not let wait that long.
+            next_retry_delay=timedelta(seconds=failure.retry_after) if failure.retry_after and not local else None,
             # Expected, and logged above in one line: without this the SDK logs it again with a traceback.
             category=ApplicationErrorCategory.BENIGN,
         )
@@ -197,6 +199,8 @@ class SellerActivities:
     async def _weighed(self, account: str, failure: SellerFailure) -> SellerFailure:
         """Say of a failure whether it is worth a try. A Seller that is away is waited for, and no order given up."""
         call = activity.info()
+        if call.is_local:
+            return failure  # it is asked again as usual
         last = call.retry_policy is not None and call.attempt >= call.retry_policy.maximum_attempts > 0
         pause = None
         if failure.paused:

@@ -51,7 +51,12 @@ def services(request: Request) -> Services:
     return found
 
 
-ServicesDep = Annotated[Services, Depends(services)]
+async def _services(request: Request) -> Services:
+    # FastAPI calls a dependency that is no coroutine in another thread.
+    return services(request)
+
+
+ServicesDep = Annotated[Services, Depends(_services)]
 
 
 Bearer = Annotated[

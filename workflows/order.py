@@ -50,6 +50,7 @@ from workflows.order_state import to_order
 from workflows.parking import failure_of, parking_reason, refusal_reason
 from workflows.pauses import growing_pause
 from workflows.policies import (
+    AT_ONCE,
     AUTHORIZE_DISPATCH,
     CANCEL_ORDER,
     CHECK_CART,
@@ -57,6 +58,7 @@ from workflows.policies import (
     HEARTBEAT_TIMEOUT,
     LONGEST_WAIT,
     LOOK_RETRY,
+    ONE_TRY,
     ORDER_WORKFLOW,
     PLACE_ORDER,
     READ_ORDER,
@@ -154,7 +156,9 @@ class OrderWorkflow(OrderConversation):
             price_tolerance=self._policy.price_tolerance,
         )
         try:
-            checked = await self._ask(CHECK_CART, call, Step.SIMULATE, self.simulate_cart, settled_by=refused)
+            checked = await self._ask_at_once(CHECK_CART, call, settled_by=refused)
+            if checked is None:
+                checked = await self._ask(CHECK_CART, call, Step.SIMULATE, self.simulate_cart, settled_by=refused)
         except SellerSaidNo as refusal:
             self._apply(Rejected(reason=refusal_reason(refusal.failure)))
             return
@@ -168,12 +172,12 @@ class OrderWorkflow(OrderConversation):
 
     async def place_with_seller(self) -> None:
         """Place the order exactly as it was asked for, once its id is surely this order's."""
+        self._apply(PlacementStarted())
         await workflow.wait_condition(lambda: self._recorder.claimed)
         if self._recorder.id_taken:
             text = "another Seller's order has this marketplaceOrderId: use one id for each order and Seller"
             self._apply(Rejected(reason=Reason(code=ReasonCode.DUPLICATE_ORDER_ID, message=text)))
             return
-        self._apply(PlacementStarted())
         call = PlaceCall(request=self._request, prices_may_diverge=self._policy.price_tolerance > 0)
         try:
             placed = await self._ask(PLACE_ORDER, call, Step.PLACE, self.place_with_seller, settled_by=refused)
@@ -285,6 +289,36 @@ class OrderWorkflow(OrderConversation):
         )
 
     # --- how steps ask and wait ---
+
+    async def _ask_at_once(
+        self,
+        activity: SellerActivity[Argument, Result],
+        call: Argument,
+        *,
+        settled_by: Callable[[SellerFailure], bool],
+    ) -> Result | None:
+        """Ask the Seller within this workflow task, what changes nothing there: it may be asked twice.
+
+        Most Sellers answer in time, and that spares Temporal an activity. None when it has to be asked as usual.
+        """
+        self._recorder.held = True
+        try:
+            answer: Result = await workflow.execute_local_activity(
+                activity.name,
+                call,
+                result_type=activity.result,
+                schedule_to_close_timeout=AT_ONCE,
+                retry_policy=ONE_TRY,
+            )
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise asyncio.CancelledError from error
+            if settled_by(failure := failure_of(error)):
+                raise SellerSaidNo(failure) from None
+            return None
+        finally:
+            self._recorder.held = False
+        return answer
 
     async def _ask(
         self,

@@ -91,6 +91,8 @@ SAVE_ORDER = "save_order"
 # The client's own timeouts end a call within 20 s; the rest is for what follows it: a read that recovers the order id,
 # and after the last try a look whether the Seller answers at all.
 SELLER_CALL_TIMEOUT = timedelta(seconds=65)
+AT_ONCE = timedelta(seconds=2)
+"""How long a call that changes nothing is tried within a workflow task, which must end within 10 s."""
 LONGEST_WAIT = timedelta(minutes=5)
 """Between two looks whether a Seller that is away is back: thousands of orders may wait for it."""
 NO_ANSWER_WAIT = 10.0
@@ -113,6 +115,7 @@ def seller_retry(policy: OrderPolicy) -> RetryPolicy:
     )
 
 
+ONE_TRY = RetryPolicy(maximum_attempts=1)
 # A look at the Seller's order is a help, not a step: a few tries, and the next look comes anyway.
 LOOK_RETRY = RetryPolicy(maximum_attempts=3)
 

@@ -52,13 +52,17 @@ class OrderRecorder:
         """Version of the state that the record tells."""
         self.shown = shown or (state().status, False)
         """Status and needs-attention as last set in the search attributes."""
+        self.held = False
+        """Set while what comes next will be known within this workflow task, so that both are one write."""
         self.id_taken = False
         """Another Seller's order has this marketplaceOrderId: this order must not be placed."""
 
     async def run(self) -> None:
         """Write for as long as the workflow lives."""
         while not self.id_taken:
-            await workflow.wait_condition(lambda: self.saved < self._state().version and not self._leaving())
+            await workflow.wait_condition(
+                lambda: not self.held and self.saved < self._state().version and not self._leaving()
+            )
             self._show()
             self._writing = True
             await self._write()
