@@ -7,6 +7,7 @@ Temporal's retention, is answered from the record, by the same rules (`marketpla
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from enum import StrEnum
@@ -51,7 +52,7 @@ from workflows.messages import (
     SellerReport,
     Submission,
 )
-from workflows.order_state import new_order, to_order
+from workflows.order_state import OrderState, new_order, to_order
 from workflows.policies import (
     ORDER_WORKFLOW,
     order_workflow_id,
@@ -61,6 +62,10 @@ Result = TypeVar("Result")
 
 WORKER_WAIT = 5.0
 """Seconds given to a worker to take an update before it is left as a signal."""
+_RECORD_PAUSES = tuple(min(0.01 * 1.3**number, 0.5) for number in range(25))
+"""Seconds between looks at a record that is about to be written: 6 s in all."""
+_RECORD_WANTED = 0.06
+"""From that pause on, after 0.2 s in all, the record is asked for."""
 _REMEMBERED = 10_000
 _UNSETTLED = {OrderStatus.SIMULATING, OrderStatus.PLACING}
 
@@ -128,11 +133,11 @@ class OrderDesk:
         except Closed:
             return await self._ended_meanwhile(request, digest)
         _check_same(submission.digest == digest)
-        reason = submission.order.reason
-        if reason is not None and reason.code is ReasonCode.DUPLICATE_ORDER_ID:
-            raise OrderConflict(reason.message)
+        order = submission.order or await self._as_it_is(request.seller, request.marketplace_order_id)
+        if order.reason is not None and order.reason.code is ReasonCode.DUPLICATE_ORDER_ID:
+            raise OrderConflict(order.reason.message)
         first = submission.submission_id == start.submission_id
-        return Answer(submission.order, Outcome.CREATED if first else Outcome.DONE)
+        return Answer(order, Outcome.CREATED if first else Outcome.DONE)
 
     async def find(self, marketplace_order_id: str) -> Order:
         """The order, from its record; of one that no worker has touched yet, from what started it.
@@ -172,9 +177,7 @@ class OrderDesk:
             if record.payment != report:
                 _check_ended(record.order)
             return Answer(record.order, Outcome.DONE)
-        if answer is None:
-            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
-        return Answer(await self._newest(answer), Outcome.DONE)
+        return await self._answered(handle, marketplace_order_id, answer, Outcome.DONE)
 
     async def cancel(self, marketplace_order_id: str, request: CancelRequest) -> Answer:
         """Ask to cancel: DONE when canceled, ACCEPTED while the Seller decides or no worker is there.
@@ -189,10 +192,8 @@ class OrderDesk:
             _check(cancel_conflict(record.order.status, has_open_invoice=has_open_invoice(record.order.invoices)))
             _check_ended(record.order)
             return Answer(record.order, Outcome.DONE)
-        if answer is None:
-            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
-        done = answer.outcome is CancelOutcome.CANCELED
-        return Answer(answer.order, Outcome.DONE if done else Outcome.ACCEPTED)
+        done = answer is not None and answer.outcome is CancelOutcome.CANCELED
+        return await self._answered(handle, marketplace_order_id, answer, Outcome.DONE if done else Outcome.ACCEPTED)
 
     # --- operators ---
 
@@ -207,7 +208,7 @@ class OrderDesk:
             record = await self._record(marketplace_order_id)
             _check_ended(record.order)
             raise OrderConflict(f"the order has ended as {record.order.status}; nothing is left to {action}") from None
-        return answer.order
+        return (await self._answered(handle, marketplace_order_id, answer, Outcome.DONE)).order
 
     async def erase(self, marketplace_order_id: str) -> Order:
         """Erase the customer's data of an order that has ended; see `api.erasure`. May be repeated.
@@ -283,6 +284,15 @@ class OrderDesk:
         _check_same(record.digest == digest)
         return Answer(record.order, Outcome.DONE)
 
+    async def _as_it_is(self, seller: str, marketplace_order_id: str) -> Order:
+        """The order as its record tells it, or where the record is lost, as its workflow does."""
+        record = await self._store.get(marketplace_order_id)
+        if record is not None:
+            return record.order
+        handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
+        async with temporal(self._client):
+            return to_order(await handle.query("state", result_type=OrderState, rpc_timeout=RPC_TIMEOUT))
+
     async def _just_started(self, seller: str, marketplace_order_id: str) -> Order | None:
         handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
         try:
@@ -305,10 +315,30 @@ class OrderDesk:
             raise OrderUnknown(f"no order has the id {marketplace_order_id}")
         return record
 
-    async def _newest(self, answer: OrderAnswer) -> Order:
-        """The order as answered, or as recorded since: a repeated update id answers what was true at first."""
-        record = await self._store.get(answer.order.marketplace_order_id)
-        return record.order if record is not None and record.version > answer.version else answer.order
+    async def _answered(
+        self, handle: WorkflowHandle[Any, Any], marketplace_order_id: str, answer: OrderAnswer | None, outcome: Outcome
+    ) -> Answer:
+        """The order after an update, as its record tells it: by then whoever reads sees no less.
+
+        With `outcome`; ACCEPTED without an answer, or with a record that is late. A repeated update id is answered
+        what was true at first, so the record is asked even when the answer holds the order.
+        """
+        if answer is None:
+            return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
+        wanted = False
+        for pause in _RECORD_PAUSES:
+            record = await self._store.get(marketplace_order_id)
+            if record is not None and record.version >= answer.version:
+                return Answer(record.order, outcome)
+            if answer.order is not None:
+                return Answer(answer.order, outcome)
+            if pause > _RECORD_WANTED and not wanted:
+                # It is written with the next workflow task, and the Seller's answer does not bring one soon.
+                wanted = True
+                with suppress(Closed):
+                    await self._signal(handle, "record_wanted")
+            await asyncio.sleep(pause)
+        return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
 
     async def _tell(
         self,
@@ -365,9 +395,9 @@ class OrderDesk:
         async with temporal(self._client):
             await self._client.service_client.check_health(timeout=RPC_TIMEOUT)
 
-    async def _signal(self, handle: WorkflowHandle[Any, Any], name: str, report: Model) -> None:
+    async def _signal(self, handle: WorkflowHandle[Any, Any], name: str, *report: Model) -> None:
         async with temporal(self._client):
-            await handle.signal(name, report, rpc_timeout=RPC_TIMEOUT)
+            await handle.signal(name, args=report, rpc_timeout=RPC_TIMEOUT)
 
 
 class _Late(EngineError):  # noqa: N818

@@ -10,7 +10,7 @@ from datetime import datetime
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
-from marketplace.orders import Action, CancelRequest, PaymentReport
+from marketplace.orders import Action, CancelRequest, Order, PaymentReport
 from marketplace.rules import cancel_conflict, payment_conflict, seller_cancel_conflict
 from workflows.display import details
 from workflows.messages import (
@@ -46,7 +46,8 @@ class OrderConversation:
     """An order's state, and everything that may be said to it."""
 
     def __init__(self, order: OrderInput) -> None:
-        now, carried = workflow.now(), order.carried
+        # Not now(): it is another time when the first workflow task is worked out anew.
+        now, carried = workflow.info().start_time, order.carried
         self._submission_id = order.submission_id
         if carried is None:
             self._state = new_order(order.request, now)
@@ -118,11 +119,11 @@ class OrderConversation:
     async def await_placement(self) -> Submission:
         await workflow.wait_condition(lambda: self._state.placed or self._state.ended)
         await self._recorder.caught_up()
-        return Submission(order=to_order(self._state), digest=self._recorder.digest, submission_id=self._submission_id)
+        return Submission(order=self._untold(), digest=self._recorder.digest, submission_id=self._submission_id)
 
     @workflow.update(description="The customer's payment was approved or denied")
     async def payment(self, report: PaymentReport) -> OrderAnswer:
-        self._recorder.is_asked()
+        self._recorder.is_asked(patient=True)
         self._apply(PaymentReported(report=report))
         return await self._answer()
 
@@ -203,10 +204,20 @@ class OrderConversation:
     def state(self) -> OrderState:
         return self._state
 
+    @workflow.signal(description="Somebody waits for the order record, which is written with the next workflow task")
+    def record_wanted(self) -> None:
+        pass
+
     async def _answer(self) -> OrderAnswer:
-        """The order, once the record tells it too: who reads after this answer must not see less."""
-        await self._recorder.caught_up()
-        return OrderAnswer(order=to_order(self._state), version=self._recorder.version)
+        """Once the record tells the order too, or will in a moment: who reads after this must not see less."""
+        recorder = self._recorder
+        await recorder.caught_up()
+        if recorder.tells:
+            return OrderAnswer(order=None, version=recorder.told)
+        return OrderAnswer(order=None if recorder.deferred else to_order(self._state), version=recorder.version)
+
+    def _untold(self) -> Order | None:
+        return None if self._recorder.tells else to_order(self._state)
 
 
 def _refuse(conflict: str | None) -> None:

@@ -70,9 +70,12 @@ class OrderInput(Model):
 
 
 class Submission(Model):
-    """Answer of the update `await_placement`: the order once the Seller has placed or the engine rejected it."""
+    """Answer of the update `await_placement`, once the Seller has placed or the engine rejected the order.
 
-    order: Order
+    `order` is there when its record does not tell it; so it is in Temporal's history once less.
+    """
+
+    order: Order | None
     digest: str
     submission_id: str
 
@@ -117,9 +120,12 @@ class SellerCancelReport(SellerReport):
 
 
 class OrderAnswer(Model):
-    """The order after an update, with the version that its record had then: the higher one is the newer."""
+    """What came of an update: `version` is of the record that tells it, or of a later one.
 
-    order: Order
+    `order` is there while the record cannot be written.
+    """
+
+    order: Order | None
     version: int
 
 

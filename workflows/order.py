@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError, is_cancelled_exception
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 from marketplace.errors import Cause, SellerFailure, Verdict
 from marketplace.orders import Order, OrderStatus, Reason, ReasonCode, SellerOrderPhase
@@ -47,7 +47,7 @@ from workflows.order_events import (
     StepParked,
 )
 from workflows.order_state import to_order
-from workflows.parking import failure_of, parking_reason, refusal_reason
+from workflows.parking import MENDED_BY_PEOPLE, failure_of, parking_reason, refusal_reason
 from workflows.pauses import growing_pause
 from workflows.policies import (
     AT_ONCE,
@@ -156,9 +156,9 @@ class OrderWorkflow(OrderConversation):
             price_tolerance=self._policy.price_tolerance,
         )
         try:
-            checked = await self._ask_at_once(CHECK_CART, call, settled_by=refused)
-            if checked is None:
-                checked = await self._ask(CHECK_CART, call, Step.SIMULATE, self.simulate_cart, settled_by=refused)
+            checked = await self._ask(
+                CHECK_CART, call, Step.SIMULATE, self.simulate_cart, settled_by=refused, at_once=True
+            )
         except SellerSaidNo as refusal:
             self._apply(Rejected(reason=refusal_reason(refusal.failure)))
             return
@@ -290,36 +290,6 @@ class OrderWorkflow(OrderConversation):
 
     # --- how steps ask and wait ---
 
-    async def _ask_at_once(
-        self,
-        activity: SellerActivity[Argument, Result],
-        call: Argument,
-        *,
-        settled_by: Callable[[SellerFailure], bool],
-    ) -> Result | None:
-        """Ask the Seller within this workflow task, what changes nothing there: it may be asked twice.
-
-        Most Sellers answer in time, and that spares Temporal an activity. None when it has to be asked as usual.
-        """
-        self._recorder.held = True
-        try:
-            answer: Result = await workflow.execute_local_activity(
-                activity.name,
-                call,
-                result_type=activity.result,
-                schedule_to_close_timeout=AT_ONCE,
-                retry_policy=ONE_TRY,
-            )
-        except FailureError as error:
-            if is_cancelled_exception(error):
-                raise asyncio.CancelledError from error
-            if settled_by(failure := failure_of(error)):
-                raise SellerSaidNo(failure) from None
-            return None
-        finally:
-            self._recorder.held = False
-        return answer
-
     async def _ask(
         self,
         activity: SellerActivity[Argument, Result],
@@ -328,37 +298,64 @@ class OrderWorkflow(OrderConversation):
         here: StepMethod,
         *,
         settled_by: Callable[[SellerFailure], bool],
+        at_once: bool = False,
     ) -> Result:
         """Ask the Seller, again by policy, then park; raise SellerSaidNo when a failure is this step's result.
 
-        A Seller that is away is waited for, as long as the policy is patient.
+        A Seller that is away is waited for, as long as the policy is patient. `at_once`: what changes nothing there is
+        first tried within this workflow task.
         """
         began, waits = workflow.now(), 0
         while True:
             try:
-                answer: Result = await workflow.execute_activity(
-                    activity.name,
-                    call,
-                    result_type=activity.result,
-                    start_to_close_timeout=SELLER_CALL_TIMEOUT,
-                    heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                    retry_policy=seller_retry(self._policy),
-                    summary=f"{step} ({self._state.seller})",
-                )
-            except ActivityError as error:
+                return await (self._call_at_once if at_once else self._call)(activity, call, step)
+            except FailureError as error:
                 if is_cancelled_exception(error):
                     raise asyncio.CancelledError from error
                 failure = failure_of(error)
-            else:
-                return answer
+            tried_at_once, at_once = at_once, False
             if settled_by(failure):
                 raise SellerSaidNo(failure)
+            if tried_at_once and failure.verdict not in MENDED_BY_PEOPLE:
+                continue
             if failure.wait_out and workflow.now() - began < self._policy.seller_patience:
                 await self._wait_out(failure, waits, here)
                 waits += 1
             else:
                 await self._park(Parked(step=step, reason=parking_reason(step, failure)), here)
                 began, waits = workflow.now(), 0
+
+    async def _call(self, activity: SellerActivity[Argument, Result], call: Argument, step: Step) -> Result:
+        self._recorder.seller_is_asked = True
+        try:
+            answer: Result = await workflow.execute_activity(
+                activity.name,
+                call,
+                result_type=activity.result,
+                start_to_close_timeout=SELLER_CALL_TIMEOUT,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=seller_retry(self._policy),
+                summary=f"{step} ({self._state.seller})",
+            )
+        finally:
+            self._recorder.seller_is_asked = False
+        return answer
+
+    async def _call_at_once(self, activity: SellerActivity[Argument, Result], call: Argument, step: Step) -> Result:
+        """Most Sellers answer in time, which spares Temporal an activity and a workflow task."""
+        self._recorder.held = True
+        try:
+            answer: Result = await workflow.execute_local_activity(
+                activity.name,
+                call,
+                result_type=activity.result,
+                schedule_to_close_timeout=AT_ONCE,
+                retry_policy=ONE_TRY,
+                summary=f"{step} ({self._state.seller})",
+            )
+        finally:
+            self._recorder.held = False
+        return answer
 
     async def _wait_out(self, failure: SellerFailure, waits: int, here: StepMethod) -> None:
         """Look again later. Returns when it is time, raises Overtaken when another step is next."""

@@ -43,7 +43,8 @@ class OrderRecorder:
         self._leaving = leaving
         self._writing = False
         self._behind = False
-        self._is_asked = False
+        self._asked_at: int | None = None
+        self._patient = False
         self.runs = runs
         """How many runs of this workflow there were before."""
         self.digest = digest
@@ -52,6 +53,10 @@ class OrderRecorder:
         """Version of the state that the record tells."""
         self.shown = shown or (state().status, False)
         """Status and needs-attention as last set in the search attributes."""
+        self.seller_is_asked = False
+        """Set while an answer of the Seller is awaited, with which the next workflow task comes."""
+        self.told = 0
+        """Version of the record as last written; see `version`."""
         self.held = False
         """Set while what comes next will be known within this workflow task, so that both are one write."""
         self.id_taken = False
@@ -61,7 +66,7 @@ class OrderRecorder:
         """Write for as long as the workflow lives."""
         while not self.id_taken:
             await workflow.wait_condition(
-                lambda: not self.held and self.saved < self._state().version and not self._leaving()
+                lambda: not (self.held or self.deferred or self._leaving()) and self.saved < self._state().version
             )
             self._show()
             self._writing = True
@@ -80,12 +85,21 @@ class OrderRecorder:
         length = workflow.info().get_current_history_length()
         return self.runs << 37 | length << 20 | self._state().version
 
-    def is_asked(self) -> None:
-        """Take note that an update is about to change the state.
+    def is_asked(self, *, patient: bool = False) -> None:
+        """Take note that an update is about to change the state; `patient` when who asks can wait for the record.
 
         Nothing of an update is durable before the workflow task that accepts it: the record must not tell it earlier.
         """
-        self._is_asked = True
+        self._asked_at, self._patient = workflow.info().get_current_history_length(), patient
+
+    @property
+    def deferred(self) -> bool:
+        """Whether the record waits for the next workflow task, when what it tells is durable, to be written quickly."""
+        return self._patient and self.seller_is_asked and self._is_accepting
+
+    @property
+    def _is_accepting(self) -> bool:
+        return self._asked_at == workflow.info().get_current_history_length()
 
     @property
     def claimed(self) -> bool:
@@ -103,9 +117,14 @@ class OrderRecorder:
         return self.id_taken or self.saved >= self._state().version
 
     async def caught_up(self) -> None:
-        """Wait until a reader of the record sees the present state, unless the database makes that a long wait."""
+        """Wait until a reader of the record sees the present state, or will see it late; see `deferred` and `tells`."""
         version = self._state().version
-        await workflow.wait_condition(lambda: self.saved >= version or self._behind or self.id_taken)
+        await workflow.wait_condition(lambda: self.saved >= version or self._behind or self.id_taken or self.deferred)
+
+    @property
+    def tells(self) -> bool:
+        """Whether a reader of the record sees the present state. Not while the database is away, nor of a taken id."""
+        return self.saved >= self._state().version and not self.id_taken
 
     def _show(self) -> None:
         state = self._state()
@@ -119,7 +138,6 @@ class OrderRecorder:
 
     async def _write(self) -> None:
         state = self._state()
-        asked, self._is_asked = self._is_asked, False
         call = SaveCall(
             order=to_order(state),
             digest=self.digest,
@@ -130,7 +148,7 @@ class OrderRecorder:
             updated_at=workflow.now(),
         )
         try:
-            if asked or not await self._write_at_once(call):
+            if self._is_accepting or not await self._write_at_once(call):
                 await workflow.execute_activity(
                     SAVE_ORDER,
                     call,
@@ -144,7 +162,7 @@ class OrderRecorder:
             self.id_taken = True
             return
         self._behind = False
-        self.saved = state.version
+        self.saved, self.told = state.version, call.version
 
     async def _write_at_once(self, call: SaveCall) -> bool:
         """Write within this workflow task; False when the database makes that a long wait."""

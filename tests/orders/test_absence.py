@@ -213,7 +213,8 @@ async def test_an_order_goes_on_while_its_record_cannot_be_written_and_the_recor
             async with asyncio.timeout(20):
                 while len((state := await engine.state(new)).history) == 1:
                     await asyncio.sleep(0.05)
-            assert state.history[-1].detail == "the Seller's simulation agrees"
+            assert not state.placed
+            assert state.history[1].detail == "the Seller's simulation agrees"
             assert (await engine.get(new))["status"] == "simulating"
             assert (await engine.sandbox.get(f"/orders/{new['marketplaceOrderId']}")).status_code == 404
         finally:

@@ -181,7 +181,7 @@ async def test_an_order_that_the_database_has_forgotten_is_not_placed_again(make
         with sqlite3.connect(engine.settings.data_dir / "orders.sqlite3") as database:
             database.execute("DELETE FROM orders")
         again = await engine.post(posted)
-        assert (again.status_code, again.json()["status"]) == (200, "payment-pending")
+        assert (again.status_code, again.json()["status"]) == (200, "canceled")
         assert (await engine.post(changed(posted, **OTHER_PAYMENT))).status_code == 409
         assert (await engine.ledger(posted))["calls"] == {"place": 1, "cancel": 1}
 

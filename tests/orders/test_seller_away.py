@@ -39,7 +39,7 @@ async def test_an_order_outlasts_any_number_of_tries_while_its_seller_is_down(ma
 async def test_a_seller_that_answers_other_calls_is_not_away(make_engine: MakeEngine) -> None:
     posted = new_order()
     async with make_engine(seller_attempts=2) as engine:
-        await engine.fault("simulate", "server-error", times=2)
+        await engine.fault("simulate", "server-error", times=3)
         assert (await engine.post(posted, wait=0)).status_code == 202
         order = await engine.until(posted, needsAttention=True)
         assert (order["reason"]["code"], waits(order)) == ("seller-unavailable", False)

@@ -10,7 +10,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
+from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.orders import OrderActivities
@@ -22,8 +24,9 @@ from marketplace.settings import secret_keys
 from sandbox.server import SandboxServer
 from tests.orders.reports import TRACKING, VALUE
 from tests.support.engine import Engine, new_order
-from workflows.messages import SellerCancelReport
+from workflows.messages import CartCheck, CheckedCart, SellerCancelReport
 from workflows.order import OrderWorkflow
+from workflows.policies import CHECK_CART
 
 Json = dict[str, Any]
 
@@ -35,6 +38,12 @@ _SALE: Final[Json] = {"invoiceNumber": "N-1", "invoiceValue": VALUE, "issuanceDa
 _RETURN: Final[Json] = {**_SALE, "type": "Input", "invoiceNumber": "R-1"}
 _PACKAGE: Final[Json] = {**TRACKING, "route": "number", "invoiceNumber": "N-1"}
 _ARRIVED: Final[Json] = {"invoiceNumber": "N-1", "events": []}
+
+
+@activity.defn(name=CHECK_CART.name)
+async def not_at_once(_: CartCheck) -> CheckedCart:
+    """Fail the simulation within the workflow task, which nothing can meet: it is asked again as all calls are."""
+    raise ApplicationError("not here", category=ApplicationErrorCategory.BENIGN)
 
 
 def race_order(**changes: Any) -> Json:
@@ -88,7 +97,7 @@ class Stage:
                 self.engine.client,
                 task_queue=self.engine.settings.task_queue,
                 workflows=[OrderWorkflow],
-                activities=OrderActivities(self.engine.stores.orders).all,
+                activities=[*OrderActivities(self.engine.stores.orders).all, not_at_once],
                 # A worker comes and goes for every second test, and would import everything anew each time.
                 workflow_runner=UnsandboxedWorkflowRunner(),
                 no_remote_activities=True,
