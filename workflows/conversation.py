@@ -51,7 +51,9 @@ class OrderConversation:
         self._submission_id = order.submission_id
         if carried is None:
             self._state = new_order(order.request, now)
-            self._recorder = OrderRecorder(lambda: self._state, order.request.digest(), now, self._renewal_is_due)
+            self._recorder = OrderRecorder(
+                lambda: self._state, order.request.digest(), now, self._renewal_is_due, self._is_moving
+            )
             return
         self._state = unpack(carried.state)
         self._recorder = OrderRecorder(
@@ -59,10 +61,14 @@ class OrderConversation:
             carried.digest,
             carried.started_at,
             self._renewal_is_due,
+            self._is_moving,
             saved=carried.saved,
             runs=carried.runs,
             shown=carried.shown,
         )
+
+    def _is_moving(self) -> bool:
+        raise NotImplementedError
 
     def _renewal_is_due(self) -> bool:
         """Whether the order should go on in a new run: Temporal suggests it, and nobody waits for an answer."""

@@ -95,6 +95,7 @@ class OrderWorkflow(OrderConversation):
         self._policy = order.policy
         self._request = order.request
         self._simulated = order.carried is not None and order.carried.simulated
+        self._step: StepMethod | None = None
 
     @workflow.run
     async def run(self, order: OrderInput) -> Order:  # noqa: ARG002 - __init__ has taken it
@@ -103,6 +104,7 @@ class OrderWorkflow(OrderConversation):
         while (step := self._next_step()) is not None:
             if recording.done() and not self._recorder.id_taken:
                 recording.result()  # a bug there must fail the workflow task, not stop the record unseen
+            self._step = step
             try:
                 await step()
             except Overtaken:
@@ -111,6 +113,9 @@ class OrderWorkflow(OrderConversation):
                 self._stop_from_temporal()
         recording.cancel()
         return to_order(self._state)
+
+    def _is_moving(self) -> bool:
+        return self._next_step() != self._step
 
     def _next_step(self) -> StepMethod | None:
         """What is to be done now; None when the order may close."""

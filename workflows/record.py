@@ -26,7 +26,10 @@ from workflows.policies import (
 
 
 class OrderRecorder:
-    """Writes what `state` returns, whenever its version has grown; not while `leaving` says that the run ends."""
+    """Writes what `state` returns, whenever its version has grown; not while `leaving` says that the run ends.
+
+    `is_moving` tells whether the order has left a step and not come to the next one.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class OrderRecorder:
         digest: str,
         started_at: datetime,
         leaving: Callable[[], bool],
+        is_moving: Callable[[], bool],
         *,
         saved: int = 0,
         runs: int = 0,
@@ -41,6 +45,7 @@ class OrderRecorder:
     ) -> None:
         self._state = state
         self._leaving = leaving
+        self._is_moving = is_moving
         self._writing = False
         self._behind = False
         self._asked_at: int | None = None
@@ -66,7 +71,10 @@ class OrderRecorder:
         """Write for as long as the workflow lives."""
         while not self.id_taken:
             await workflow.wait_condition(
-                lambda: not (self.held or self.deferred or self._leaving()) and self.saved < self._state().version
+                lambda: (
+                    not (self.held or self.deferred or self._is_undecided or self._leaving())
+                    and self.saved < self._state().version
+                )
             )
             self._show()
             self._writing = True
@@ -95,7 +103,12 @@ class OrderRecorder:
     @property
     def deferred(self) -> bool:
         """Whether the record waits for the next workflow task, when what it tells is durable, to be written quickly."""
-        return self._patient and self.seller_is_asked and self._is_accepting
+        return self._patient and self._is_accepting and self.seller_is_asked and not self._is_moving()
+
+    @property
+    def _is_undecided(self) -> bool:
+        """Whether the order is about to take its next step, which will ask the Seller or not."""
+        return self._patient and self._is_accepting and self._is_moving()
 
     @property
     def _is_accepting(self) -> bool:

@@ -194,11 +194,21 @@ async def expired(engine: Engine) -> Json:
 
 @order()
 async def canceled_before_placing(engine: Engine) -> Json:
-    """The customer cancels while the cart is simulated."""
+    """The customer cancels while the cart is simulated, for the second time."""
+    await engine.fault("simulate", "server-error")
     await engine.fault("simulate", "slow", seconds=0.4)
     story = await posted(engine, new_order())
     await engine.cancel(story)
     return await closed(engine, story, status="canceled")
+
+
+@order()
+async def dispatched_slowly(engine: Engine) -> Json:
+    """The Seller takes its time to authorize dispatch, and the storefront is told before that it has its payment."""
+    story = await engine.placed()
+    await engine.fault("dispatch", "slow-after", story, seconds=0.7)
+    assert (await engine.pay(story)).json()["status"] == "authorizing-fulfillment"
+    return await engine.until(story, status="handling")
 
 
 @order()
