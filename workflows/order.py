@@ -115,7 +115,8 @@ class OrderWorkflow(OrderConversation):
         return to_order(self._state)
 
     def _is_moving(self) -> bool:
-        return self._next_step() != self._step
+        stays = self._recorder.seller_is_asked or self._state.parked is not None
+        return not stays and self._next_step() != self._step
 
     def _next_step(self) -> StepMethod | None:
         """What is to be done now; None when the order may close."""

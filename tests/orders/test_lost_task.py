@@ -10,6 +10,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.orders import OrderActivities
 from marketplace.orders import HistoryEntry, Order, OrderItem, OrderStatus
+from tests.orders.parking import DOWN, parked
 from tests.support.engine import Engine, new_order
 from workflows.messages import SaveCall
 
@@ -65,16 +66,24 @@ async def test_what_an_update_asks_for_is_written_only_once_it_is_durable(engine
     assert (await engine.pay(order)).status_code == 200
     await engine.until(order, status="handling")
     events = [event async for event in engine.workflow(order).fetch_history_events()]
-    accepted = [
-        event.workflow_execution_update_accepted_event_attributes.accepted_request.input.name
-        for event in events
-        if event.HasField("workflow_execution_update_accepted_event_attributes")
+    began = [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
+    # Not even as an activity of its own: the Seller's answer brings another workflow task.
+    assert "save_order" not in began
+    [accepting] = [
+        events[place - 1].event_id
+        for place, event in enumerate(events)
+        if event.workflow_execution_update_accepted_event_attributes.accepted_request.input.name == "payment"
     ]
-    written = [
-        event.activity_task_scheduled_event_attributes.activity_type.name
-        for event in events
-        if event.HasField("activity_task_scheduled_event_attributes")
-    ]
-    assert "payment" in accepted
-    # By a regular activity, which is begun with the workflow task that accepts the update and not within it.
-    assert written.count("save_order") == 1
+    written = [event.marker_recorded_event_attributes.workflow_task_completed_event_id for event in events]
+    assert max(written) > accepting
+    assert accepting not in written
+
+
+async def test_a_payment_that_the_seller_does_not_hear_of_yet_is_written_by_an_activity_of_its_own(
+    engine: Engine,
+) -> None:
+    order = await parked(engine, "place", DOWN)
+    assert (await engine.pay(order)).status_code == 200
+    events = [event async for event in engine.workflow(order).fetch_history_events()]
+    began = [event.activity_task_scheduled_event_attributes.activity_type.name for event in events]
+    assert began.count("save_order") == 1
