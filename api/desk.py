@@ -62,10 +62,10 @@ Result = TypeVar("Result")
 
 WORKER_WAIT = 5.0
 """Seconds given to a worker to take an update before it is left as a signal."""
-_RECORD_PAUSES = tuple(min(0.01 * 1.3**number, 0.5) for number in range(25))
+_RECORD_PAUSES = tuple(min(0.02 * 1.5**number, 0.5) for number in range(18))
 """Seconds between looks at a record that is about to be written: 6 s in all."""
-_RECORD_WANTED = 0.06
-"""From that pause on, after 0.2 s in all, the record is asked for."""
+_RECORD_WANTED = 0.5
+"""From that pause on, after one second in all, the record is asked for."""
 _REMEMBERED = 10_000
 _UNSETTLED = {OrderStatus.SIMULATING, OrderStatus.PLACING}
 
@@ -332,7 +332,7 @@ class OrderDesk:
                 return Answer(record.order, outcome)
             if answer.order is not None:
                 return Answer(answer.order, outcome)
-            if pause > _RECORD_WANTED and not wanted:
+            if pause >= _RECORD_WANTED and not wanted:
                 # It is written with the next workflow task, and the Seller's answer does not bring one soon.
                 wanted = True
                 with suppress(Closed):

@@ -47,7 +47,7 @@ class OrderConversation:
 
     def __init__(self, order: OrderInput) -> None:
         # Not now(): it is another time when the first workflow task is worked out anew.
-        now, carried = workflow.info().start_time, order.carried
+        now, carried = workflow.info().workflow_start_time, order.carried
         self._submission_id = order.submission_id
         if carried is None:
             self._state = new_order(order.request, now)

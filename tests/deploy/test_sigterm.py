@@ -161,6 +161,8 @@ async def test_an_api_whose_time_is_over_answers_that_the_order_is_durable(
     ):
         await api.start()
         order = new_order()
+        # The first try is within a workflow task, and held for two seconds at most.
+        await engine.fault("simulate", "server-error")
         await engine.fault("simulate", "hold")
         posting = asyncio.create_task(client.post("/orders", json=order, headers={"Prefer": "wait=20"}))
         await held(engine, "simulate")

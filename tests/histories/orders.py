@@ -204,9 +204,9 @@ async def canceled_before_placing(engine: Engine) -> Json:
 
 @order()
 async def dispatched_slowly(engine: Engine) -> Json:
-    """The Seller takes its time to authorize dispatch, and the storefront is told before that it has its payment."""
+    """The Seller wants two seconds before dispatch is authorized, and the storefront is told before that it is paid."""
     story = await engine.placed()
-    await engine.fault("dispatch", "slow-after", story, seconds=0.7)
+    await engine.fault("dispatch", "rate-limited", story, retryAfter=2)
     assert (await engine.pay(story)).json()["status"] == "authorizing-fulfillment"
     return await engine.until(story, status="handling")
 
