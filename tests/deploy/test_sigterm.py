@@ -119,6 +119,8 @@ async def refused(url: str) -> None:
                     await client.get(f"{url}/health/live")
             except httpx.ConnectError:
                 return
+            except httpx.ReadError:
+                pass  # taken by the system just before nobody listened any more
             await asyncio.sleep(0.05)
 
 
