@@ -19,6 +19,8 @@ from workflows.catalog_policies import catalog_queue
 
 SKUS = ("2001", "2002", "2003")
 ORDERS = 8
+THOROUGH = 10
+"""From here on every kind of call must have been answered with nonsense."""
 
 
 @pytest.fixture
@@ -70,7 +72,9 @@ async def test_answers_that_make_no_sense_wedge_no_order_and_no_sku(
             queue = engine.settings.task_queue
             assert await failed_tasks(temporal, queue, catalog_queue(queue)) == []
         assert watch.findings == []
-    assert {"simulation", "orders", "fulfill", "cancel"} <= set(distorting.distorted)
+    # Of the few cancellations in a short run none may have come to the Seller while it answered nonsense.
+    assert {"simulation", "orders", "fulfill"} <= set(distorting.distorted)
+    assert THOROUGHNESS < THOROUGH or "cancel" in distorting.distorted
 
 
 async def read(engine: Engine, sku: str) -> None:
