@@ -62,7 +62,7 @@ INTERCEPTORS: Sequence[Interceptor] = (LogContext(), Trouble())
 
 RUNNER = UnsandboxedWorkflowRunner()
 """Runs the workflow modules as they were imported. Temporal's workflow sandbox would watch each run for what is not
-deterministic, for a quarter of a worker's CPU (docs/performance.md); the tests do that instead, in STRICT, with the
+deterministic, for much of a worker's CPU (docs/decisions.md, 28); the tests do that instead, in STRICT, with the
 histories of every kind of order and sync.
 """
 STRICT = SandboxedWorkflowRunner(

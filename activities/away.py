@@ -12,7 +12,7 @@ AWAY_PAUSE = 5.0
 def pause_of(error: SellerError) -> float | None:
     """Seconds to wait after an error that says nothing about what was asked; None when it counts as a failed try."""
     failure = error.failure
-    if failure.verdict in {Verdict.CREDENTIALS, Verdict.MISCONFIGURED}:
+    if failure.verdict.needs_people:
         return KEYS_PAUSE
     if failure.paused or failure.verdict is Verdict.RATE_LIMITED:
         return failure.retry_after or 1.0

@@ -64,8 +64,8 @@ WORKER_WAIT = 5.0
 """Seconds given to a worker to take an update before it is left as a signal."""
 _RECORD_PAUSES = tuple(min(0.02 * 1.5**number, 0.5) for number in range(18))
 """Seconds between looks at a record that is about to be written: 6 s in all."""
-_RECORD_WANTED = 0.5
-"""From that pause on, after one second in all, the record is asked for."""
+_PATIENT_LOOKS = 8
+"""After so many, one second in all, the record is asked for."""
 _REMEMBERED = 10_000
 _UNSETTLED = {OrderStatus.SIMULATING, OrderStatus.PLACING}
 
@@ -239,7 +239,7 @@ class OrderDesk:
 
         Raises OrderUnknown, and OrderConflict when the order has ended and takes no more of it.
         """
-        handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
+        handle = self._workflow(seller, marketplace_order_id)
         try:
             if isinstance(report, SellerCancelReport):
                 # Not answered in time: taken by the workflow, and only the record is behind.
@@ -289,12 +289,12 @@ class OrderDesk:
         record = await self._store.get(marketplace_order_id)
         if record is not None:
             return record.order
-        handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
+        handle = self._workflow(seller, marketplace_order_id)
         async with temporal(self._client):
             return to_order(await handle.query("state", result_type=OrderState, rpc_timeout=RPC_TIMEOUT))
 
     async def _just_started(self, seller: str, marketplace_order_id: str) -> Order | None:
-        handle = self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
+        handle = self._workflow(seller, marketplace_order_id)
         try:
             async with temporal(self._client):
                 async for event in handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT):
@@ -305,9 +305,12 @@ class OrderDesk:
             pass
         return None
 
+    def _workflow(self, seller: str, marketplace_order_id: str) -> WorkflowHandle[Any, Any]:
+        return self._client.get_workflow_handle(order_workflow_id(seller, marketplace_order_id))
+
     async def _handle(self, marketplace_order_id: str) -> WorkflowHandle[Any, Any]:
         order = await self.find(marketplace_order_id)
-        return self._client.get_workflow_handle(order_workflow_id(order.seller, marketplace_order_id))
+        return self._workflow(order.seller, marketplace_order_id)
 
     async def _record(self, marketplace_order_id: str) -> OrderRecord:
         record = await self._store.get(marketplace_order_id)
@@ -325,16 +328,14 @@ class OrderDesk:
         """
         if answer is None:
             return Answer(await self.find(marketplace_order_id), Outcome.ACCEPTED)
-        wanted = False
-        for pause in _RECORD_PAUSES:
+        for looks, pause in enumerate(_RECORD_PAUSES):
             record = await self._store.get(marketplace_order_id)
             if record is not None and record.version >= answer.version:
                 return Answer(record.order, outcome)
             if answer.order is not None:
                 return Answer(answer.order, outcome)
-            if pause >= _RECORD_WANTED and not wanted:
+            if looks == _PATIENT_LOOKS:
                 # It is written with the next workflow task, and the Seller's answer does not bring one soon.
-                wanted = True
                 with suppress(Closed):
                     await self._signal(handle, "record_wanted")
             await asyncio.sleep(pause)

@@ -62,6 +62,6 @@ class Poster:
         self._writer.write(head.encode() + content)
         answer = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
         _, _, length = answer.partition("content-length:")
-        content = await self._reader.readexactly(int(length.split("\r\n")[0] or 0))
+        answered = await self._reader.readexactly(int(length.split("\r\n")[0] or 0))
         self._used_at = time.monotonic()
-        return int(answer.split()[1]), content
+        return int(answer.split()[1]), answered

@@ -35,6 +35,11 @@ class Verdict(StrEnum):
         """Whether the same call may succeed later without anybody doing anything."""
         return self in {Verdict.RETRY, Verdict.RATE_LIMITED, Verdict.UNKNOWN_OUTCOME}
 
+    @property
+    def needs_people(self) -> bool:
+        """Whether no call at all will succeed before somebody has mended keys or settings."""
+        return self in {Verdict.CREDENTIALS, Verdict.MISCONFIGURED}
+
 
 class Cause(StrEnum):
     """Why a Seller's answer was not the one hoped for, in the words of the order's `reason.code` where it refused."""

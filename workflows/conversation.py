@@ -68,6 +68,7 @@ class OrderConversation:
         )
 
     def _is_moving(self) -> bool:
+        """Whether the order has left a step and not come to the next one."""
         raise NotImplementedError
 
     def _renewal_is_due(self) -> bool:

@@ -47,7 +47,7 @@ from workflows.order_events import (
     StepParked,
 )
 from workflows.order_state import to_order
-from workflows.parking import MENDED_BY_PEOPLE, failure_of, parking_reason, refusal_reason
+from workflows.parking import failure_of, parking_reason, refusal_reason
 from workflows.pauses import growing_pause
 from workflows.policies import (
     AT_ONCE,
@@ -322,7 +322,7 @@ class OrderWorkflow(OrderConversation):
             tried_at_once, at_once = at_once, False
             if settled_by(failure):
                 raise SellerSaidNo(failure)
-            if tried_at_once and failure.verdict not in MENDED_BY_PEOPLE:
+            if tried_at_once and not failure.verdict.needs_people:
                 continue
             if failure.wait_out and workflow.now() - began < self._policy.seller_patience:
                 await self._wait_out(failure, waits, here)

@@ -19,8 +19,6 @@ _TROUBLES = {
     Verdict.CREDENTIALS: ReasonCode.SELLER_CREDENTIALS,
     Verdict.MISCONFIGURED: ReasonCode.SELLER_MISCONFIGURED,
 }
-MENDED_BY_PEOPLE = frozenset(_TROUBLES)
-"""Verdicts of failures that no repeat mends."""
 
 
 def failure_of(error: FailureError) -> SellerFailure:

@@ -127,7 +127,7 @@ class OrderRecorder:
     @property
     def current(self) -> bool:
         """Whether the record tells the present state."""
-        return self.id_taken or self.saved >= self._state().version
+        return self.id_taken or self.tells
 
     async def caught_up(self) -> None:
         """Wait until a reader of the record sees the present state, or will see it late; see `deferred` and `tells`."""

@@ -5,14 +5,13 @@ import random
 import time
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from marketplace.temporal import ensure_search_attributes
 from tests.catalog.conftest import MakeShop
 from tests.catalog.shop import Json, Shop
 from tests.catalog.test_notifications import notice_of
-from tests.support.engine import SERVER_FLAGS, TEMPORAL
+from tests.support.engine import SERVER_FLAGS
+from tests.support.temporal import development_server
 from workflows.catalog_messages import SkuState
 from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES
@@ -114,9 +113,7 @@ async def test_the_last_word_is_what_was_read_last_and_not_what_arrived_last(sho
 
 async def test_a_workflow_that_never_comes_to_rest_starts_anew_and_loses_nothing(make_shop: MakeShop) -> None:
     flags = [*SERVER_FLAGS, "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=25"]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=TEMPORAL, dev_server_extra_args=flags, data_converter=pydantic_data_converter
-    ) as environment:
+    async with await development_server(flags) as environment:
         await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
         async with make_shop(client=environment.client, seller={"assortment": "approval"}) as shop:
             sku_id = await shop.add()

@@ -202,8 +202,9 @@ async def workers_of(client: Client, workflow_id: str) -> list[str]:
     """
     found: list[str] = []
     async for event in client.get_workflow_handle(workflow_id).fetch_history_events():
-        failed = event.workflow_task_failed_event_attributes.cause
-        assert failed in {0, WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND}, (workflow_id, event)
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            cause = event.workflow_task_failed_event_attributes.cause
+            assert cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND, (workflow_id, event)
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             found.append(event.workflow_task_completed_event_attributes.identity.partition("@")[0])
     return found

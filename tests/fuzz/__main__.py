@@ -15,8 +15,6 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.table import Table
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from marketplace.process import leave
 from marketplace.temporal import ensure_search_attributes
@@ -25,7 +23,8 @@ from sandbox.server import SandboxServer
 from tests.fuzz import openapi
 from tests.fuzz.test_seller_answers import ORDERS
 from tests.fuzz.watch import failed_tasks, watching
-from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
+from tests.support.engine import SERVER_FLAGS, Engine
+from tests.support.temporal import development_server
 from workflows.catalog_policies import SKU_ID, catalog_queue
 from workflows.policies import SEARCH_ATTRIBUTES
 
@@ -84,11 +83,7 @@ async def _document(directory: Path, cases: int, minutes: int, seed: int, out: C
     began = time.monotonic()
     reports: list[openapi.Report] = []
     async with (
-        await WorkflowEnvironment.start_local(
-            dev_server_existing_path=TEMPORAL,
-            dev_server_extra_args=SERVER_FLAGS,
-            data_converter=pydantic_data_converter,
-        ) as environment,
+        await development_server(SERVER_FLAGS) as environment,
         SandboxServer(SandboxConfig()) as seller,
     ):
         client = environment.client

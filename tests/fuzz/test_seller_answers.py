@@ -19,8 +19,10 @@ from workflows.catalog_policies import catalog_queue
 
 SKUS = ("2001", "2002", "2003")
 ORDERS = 8
-THOROUGH = 10
-"""From here on every kind of call must have been answered with nonsense."""
+CALLS = {"simulation", "orders", "fulfill", "cancel"}
+"""Of each kind at least one must be answered with nonsense."""
+ROUNDS = 8
+"""At most, until chance has met the last kind."""
 
 
 @pytest.fixture
@@ -55,7 +57,9 @@ async def test_answers_that_make_no_sense_wedge_no_order_and_no_sku(
         engine.http.headers["Authorization"] = f"Bearer {OPERATOR}"
         with watching() as watch:
             orders = []
-            for _ in range(THOROUGHNESS):
+            for played in range(max(ROUNDS, THOROUGHNESS)):
+                if played >= THOROUGHNESS and set(distorting.distorted) >= CALLS:
+                    break
                 orders += await asyncio.gather(*(life(engine, number) for number in range(ORDERS)))
                 await asyncio.gather(*(read(engine, sku) for sku in SKUS))
             distorting.share = 0
@@ -72,9 +76,7 @@ async def test_answers_that_make_no_sense_wedge_no_order_and_no_sku(
             queue = engine.settings.task_queue
             assert await failed_tasks(temporal, queue, catalog_queue(queue)) == []
         assert watch.findings == []
-    # Of the few cancellations in a short run none may have come to the Seller while it answered nonsense.
-    assert {"simulation", "orders", "fulfill"} <= set(distorting.distorted)
-    assert THOROUGHNESS < THOROUGH or "cancel" in distorting.distorted
+    assert set(distorting.distorted) >= CALLS
 
 
 async def read(engine: Engine, sku: str) -> None:

@@ -28,8 +28,9 @@ from tests.catalog.shop import Shop
 from tests.histories import catalog, orders, parked, storefront, troubled
 from tests.histories.files import EARLIER, FOLDER, write
 from tests.histories.kinds import KINDS, CatalogKind, Kind, OrderKind, Run, StorefrontKind, WaitingOrderKind
-from tests.support.engine import SERVER_FLAGS, TEMPORAL, TEST_SERVER, Engine
+from tests.support.engine import SERVER_FLAGS, TEST_SERVER, Engine
 from tests.support.scripted_server import scripted_server
+from tests.support.temporal import development_server
 from tests.webhooks.receiver import FAST, Receiver
 from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES
@@ -128,11 +129,7 @@ async def at_rest(run: Run) -> list[HistoryEvent]:
 
 @asynccontextmanager
 async def server(*flags: str) -> AsyncIterator[Client]:
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=TEMPORAL,
-        dev_server_extra_args=[*SERVER_FLAGS, *flags],
-        data_converter=pydantic_data_converter,
-    ) as environment:
+    async with await development_server([*SERVER_FLAGS, *flags]) as environment:
         await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
         yield environment.client
 

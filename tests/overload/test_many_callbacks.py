@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
 from marketplace.temporal import ensure_search_attributes
 from sandbox.server import SandboxServer
 from tests.overload.callbacks import check_reflected, complete, footprint, order_of_parts, reports, send
-from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine, new_order
+from tests.support.engine import SERVER_FLAGS, Engine, new_order
+from tests.support.temporal import development_server
 from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES
 
@@ -40,9 +39,7 @@ async def test_an_order_with_hundreds_of_callbacks_keeps_each_once_far_from_ever
 async def short_runs(fresh_seller: SandboxServer, tmp_path: Path) -> AsyncIterator[Engine]:
     """An engine beside a Temporal server that suggests a new run after a few events already."""
     flags = [*SERVER_FLAGS, "--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40"]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=TEMPORAL, dev_server_extra_args=flags, data_converter=pydantic_data_converter
-    ) as environment:
+    async with await development_server(flags) as environment:
         await ensure_search_attributes(environment.client, [*SEARCH_ATTRIBUTES, SKU_ID])
         async with Engine(environment.client, fresh_seller.url, tmp_path) as engine:
             yield engine
