@@ -24,7 +24,7 @@ from activities.trouble import Trouble
 from marketplace.errors import EngineError
 from marketplace.metrics_server import MetricsServer
 from marketplace.order_watch import orders_watched
-from marketplace.process import leave, run_loop
+from marketplace.process import leave, run_loop, settle
 from marketplace.security import CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool
@@ -46,9 +46,9 @@ from workflows.webhooks import WebhookWorkflow
 GRACE = timedelta(seconds=20)
 """How long running Seller calls may take to end when the worker is told to stop."""
 
-CACHED_ORDERS = 1000
-"""Orders kept in memory, the last ones heard of: 140 KiB each, so that a worker stays below 300 MiB however many are
-open. The others are read again from their history when something happens to them.
+CACHED_ORDERS = 500
+"""Orders kept in memory, the last ones heard of: 140 KiB each, and each of them is looked at by a full collection of
+garbage, for which the worker stands still. The others are read again from their history when something happens to them.
 """
 SELLER_CALLS = 300
 """Seller calls of orders at a time. They wait for the network, for 20 s and more where a Seller is slow: so many that a
@@ -174,6 +174,7 @@ async def run(settings: Settings) -> None:
             for worker in workers:
                 await stack.enter_async_context(worker)
             await ensure_schedules(client, settings, sellers)
+            settle()
             log.info("worker runs", task_queue=settings.task_queue, sellers=sorted(sellers))
             await stop.wait()
             log.info("worker stops")

@@ -26,7 +26,7 @@ from api.server import Server, server_config
 from api.webhook_desk import WebhookDesk
 from marketplace.errors import EngineError
 from marketplace.metrics_server import MetricsServer
-from marketplace.process import run_loop
+from marketplace.process import run_loop, settle
 from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool, Timeouts
@@ -170,6 +170,7 @@ async def serve(settings: Settings) -> None:
     app = create_app(settings, sellers, client, stores)
     get_logger("api").info("api listens", url=f"http://{settings.host}:{settings.port}", sellers=sorted(sellers))
     served = OwnTraces(app) if tracing else app
+    settle()
     try:
         async with AsyncExitStack() as stack:
             if settings.metrics_address is not None:

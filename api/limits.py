@@ -3,6 +3,7 @@
 Two limits stand before the work. A rate for each caller, so that one storefront's loop or one Seller's flood is not
 the others' trouble: 429. And a number of requests of each kind that are served at a time, since every one of them
 holds memory and a call to Temporal, the database or a Seller: 503 at once, instead of a queue in which all are late.
+Between Sellers, each one's new orders come in a few at a time, so that a flood waits here and not before the others.
 Health, metrics and documentation pass without either. Each API process counts for itself.
 """
 
@@ -11,7 +12,7 @@ import hashlib
 import math
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from typing import Final
 
 from prometheus_client import Counter
@@ -26,6 +27,8 @@ PATIENCE: Final = 5.0
 """Seconds that a Seller's call may wait for its turn: VTEX does not say that it repeats a refused one."""
 WAITING: Final = 10
 """How many Seller calls may wait for each that is being served."""
+HELD: Final = 0.5
+"""Seconds after which an order that is not placed yet lets its Seller's next one in."""
 _CALLERS: Final = 10_000
 """Callers that are remembered; the one not heard of for longest is forgotten first, and starts anew."""
 
@@ -111,6 +114,28 @@ class Lane:
         return Problem(503, detail, kind="busy", headers={"Retry-After": str(after)})
 
 
+class Entry:
+    """Where one Seller's new orders come in, so many at a time: the next one when one is placed, or after HELD.
+
+    More at a time are not placed sooner where the machine is busy, and all queues behind the API, which know no Seller,
+    would be full of them. After HELD it is the Seller who is slow, and not the machine.
+    """
+
+    def __init__(self, at_once: int) -> None:
+        self._free = asyncio.Semaphore(at_once)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Come in after those who came before."""
+        await self._free.acquire()
+        with ExitStack() as leaving:
+            # Whichever is first: an ExitStack is left only once.
+            late = asyncio.get_running_loop().call_later(HELD, leaving.close)
+            leaving.callback(late.cancel)
+            leaving.callback(self._free.release)
+            yield
+
+
 class Limits:
     """The limits of one API process. Money and Sellers' reports never wait behind new orders: each kind has its own."""
 
@@ -130,11 +155,16 @@ class Limits:
         self.callbacks = {name: Lane("callbacks of this Seller", places, WAITING * places) for name in sellers}
         self._orders_at = {name: Lane("new orders of this Seller", share) for name in sellers}
         self._carts_at = {name: Lane("carts of this Seller", share) for name in sellers}
+        # A single Seller delays nobody.
+        self._entries = {name: Entry(settings.seller_orders_at_once) for name in sellers if len(sellers) > 1}
         self.notices = {name: Lane("notices of this Seller", places, WAITING * places) for name in sellers}
 
-    def order_at(self, seller: str) -> AbstractAsyncContextManager[None]:
-        """A place for a new order within its Seller's share. Raises a 503 Problem when there is none."""
-        return _place(self._orders_at, seller)
+    @asynccontextmanager
+    async def order_at(self, seller: str) -> AsyncIterator[None]:
+        """A place for a new order within its Seller's share, and its turn. Raises a 503 Problem when there is none."""
+        entry = self._entries.get(seller)
+        async with _place(self._orders_at, seller), entry.turn() if entry else nullcontext():
+            yield
 
     def cart_at(self, seller: str) -> AbstractAsyncContextManager[None]:
         """A place for a cart within its Seller's share. Raises a 503 Problem when there is none."""

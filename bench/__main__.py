@@ -222,7 +222,7 @@ async def _measure_orders(
             figures.callbacks = await measure_callbacks(shop, client, 400, rounds)
     if "fairness" in wanted:
         with out.status("One Seller beside another's flood"):
-            figures.fairness = await measure_fairness(shop, await Shop.opened(stack, round_name(1)), 60)
+            figures.fairness = await measure_fairness(shop, await Shop.opened(stack, round_name(1)), 200)
     if "open" in wanted:
         with out.status(f"Lives beside up to {waiting[-1]} open orders"):
             figures.waiting = await measure_open(shop, waiting, lives)

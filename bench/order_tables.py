@@ -74,6 +74,7 @@ def fairness(found: Fairness, out: Console) -> None:
     for name, values in (("alone", found.alone), (f"beside {found.flood} at a time", found.beside)):
         table.add_row(name, *(f"{1000 * percentile(values, share):.0f}" for share in (0.5, 0.99)))
     out.print(table)
+    out.print(f"the flood itself: {found.flood_per_second:.1f} a second")
     out.print(f"p99 is {found.ratio:.1f} times the quiet one; target {FAIR:.0f}: {_verdict(found.ratio <= FAIR)}")
 
 

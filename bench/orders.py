@@ -85,6 +85,8 @@ class Fairness(BaseModel):
     alone: list[float]
     beside: list[float]
     flood: int
+    flood_per_second: float
+    """Placements of the flood itself."""
 
     @property
     def ratio(self) -> float:
@@ -194,6 +196,7 @@ async def measure_fairness(shop: Shop, quiet: Shop, orders: int, flood: int = 32
     """Time one Seller's placements, alone and while another has so many of them under way all the time."""
     alone: list[float] = []
     beside: list[float] = []
+    placed = 0
 
     async def create(into: list[float], line: Poster) -> None:
         await _timed(into, quiet.create(line, quiet.order()))
@@ -203,15 +206,19 @@ async def measure_fairness(shop: Shop, quiet: Shop, orders: int, flood: int = 32
         over = asyncio.Event()
 
         async def crowd(busy: Poster) -> None:
+            nonlocal placed
             while not over.is_set():
                 await shop.create(busy, shop.order())
+                placed += 1
 
         async with asyncio.TaskGroup() as group:
             for busy in lines:
                 group.create_task(crowd(busy))
+            begun = time.perf_counter()
             await _all([line], orders, partial(create, beside))
+            per_second = placed / (time.perf_counter() - begun)
             over.set()
-    return Fairness(alone=alone, beside=beside, flood=flood)
+    return Fairness(alone=alone, beside=beside, flood=flood, flood_per_second=round(per_second, 1))
 
 
 async def measure_footprint(shop: Shop, client: Client) -> Footprint:

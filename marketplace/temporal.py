@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, cast
 
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client, Interceptor
 from temporalio.common import SearchAttributeKey
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadConverter
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -56,12 +57,26 @@ class SearchAttributesMissing(EngineError):  # noqa: N818
     """The namespace lacks search attributes that the engine needs, and they could not be added."""
 
 
+@cache
+def _json() -> PayloadConverter:
+    """One converter for the whole process.
+
+    The SDK asks for a new one with each workflow and twice with each activation, and every one would build its
+    validators anew.
+    """
+    return PydanticPayloadConverter()
+
+
+PLAIN: Final = DataConverter(payload_converter_class=cast("type[PayloadConverter]", _json))
+"""How values become payloads where nothing is encrypted: pydantic's JSON."""
+
+
 def data_converter(settings: Settings) -> DataConverter:
     """How values become payloads: pydantic's JSON, encrypted when encryption keys are set."""
     if not settings.encryption_keys:
-        return pydantic_data_converter
+        return PLAIN
     return replace(
-        pydantic_data_converter,
+        PLAIN,
         payload_codec=EncryptionCodec(settings.encryption_keys),
         # Without it the texts and stack traces of failures would stay readable beside the encrypted payloads.
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes,

@@ -17,11 +17,10 @@ from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
 from marketplace.process import leave
-from marketplace.temporal import ensure_search_attributes
+from marketplace.temporal import PLAIN, ensure_search_attributes
 from sandbox.config import SandboxConfig
 from sandbox.server import SandboxServer
 from tests.catalog.shop import Shop
@@ -138,7 +137,7 @@ async def server(*flags: str) -> AsyncIterator[Client]:
 async def clock() -> AsyncIterator[WorkflowEnvironment]:
     """A server whose clock can be moved on."""
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=TEST_SERVER, data_converter=pydantic_data_converter
+        test_server_existing_path=TEST_SERVER, data_converter=PLAIN
     ) as environment:
         # It cannot list what it has, which `ensure_search_attributes` wants to see.
         attributes = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}

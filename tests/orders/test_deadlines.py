@@ -11,10 +11,10 @@ import pytest
 from temporalio.api.enums.v1 import EventType, IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import WorkflowExecutionStatus
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
+from marketplace.temporal import PLAIN
 from sandbox.server import SandboxServer
 from tests.support.engine import TEST_SERVER, Engine
 from workflows.policies import SEARCH_ATTRIBUTES, order_workflow_id
@@ -29,7 +29,7 @@ MINUTE = timedelta(minutes=1)
 async def clock() -> AsyncIterator[WorkflowEnvironment]:
     """The server. Its time stands still but for `clock.sleep`, and while an answer is awaited."""
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=TEST_SERVER, data_converter=pydantic_data_converter
+        test_server_existing_path=TEST_SERVER, data_converter=PLAIN
     ) as environment:
         # It cannot list what it has, which `ensure_search_attributes` wants to see.
         attributes = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}

@@ -2,6 +2,7 @@
 
 import asyncio
 from bisect import bisect
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -58,3 +59,29 @@ async def test_a_seller_that_answers_slowly_does_not_hold_all_places(make_engine
         served = await engine.http.post("/carts/simulation", json={**cart, "seller": "quiet"})
         assert served.status_code == 200
         assert {(await answer).status_code for answer in held} == {200}
+
+
+async def test_a_flood_waits_at_the_door_and_lets_another_sellers_order_pass(make_engine: MakeEngine) -> None:
+    async with make_engine(more_sellers={"quiet": {}}) as engine:
+        await engine.sku("2001", stock=1000)
+        flood = [new_order() for _ in range(20)]
+        posts = [asyncio.create_task(engine.post(order, wait=30)) for order in flood]
+        await asyncio.sleep(0.1)
+        other = new_order(seller="quiet")
+        assert (await engine.post(other, wait=30)).status_code == 201
+        assert {(await post).status_code for post in posts} == {201}
+        theirs = sorted([await placed_at(engine, order) for order in flood])
+        # Together with all of the flood it would be one of the last.
+        assert bisect(theirs, await placed_at(engine, other)) <= 12
+
+
+async def test_a_seller_that_answers_slowly_is_not_kept_at_the_door(make_engine: MakeEngine) -> None:
+    async with make_engine(more_sellers={"quiet": {}}, seller_orders_at_once=1) as engine:
+        for _ in range(3):
+            await engine.fault("place", "slow", seconds=2)
+        orders = [new_order() for _ in range(3)]
+        answers = await asyncio.gather(*(engine.post(order, wait=30) for order in orders))
+        assert {answer.status_code for answer in answers} == {201}
+        taken = sorted([datetime.fromisoformat(await placed_at(engine, order)) for order in orders])
+        # One after the other they would be two seconds apart.
+        assert taken[-1] - taken[0] < timedelta(seconds=2)

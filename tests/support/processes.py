@@ -13,10 +13,9 @@ from typing import Self
 import httpx
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 
-from marketplace.temporal import ensure_search_attributes
+from marketplace.temporal import PLAIN, ensure_search_attributes
 from tests.support.engine import SERVER_FLAGS, TEMPORAL, Engine
 from tests.support.http_server import free_port
 from workflows.catalog_policies import SKU_ID
@@ -97,7 +96,7 @@ class TemporalServer(Started):
             while True:
                 assert self.running, self.log.read_text(errors="replace")
                 try:
-                    client = await Client.connect(self.address, data_converter=pydantic_data_converter)
+                    client = await Client.connect(self.address, data_converter=PLAIN)
                     await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=timedelta(seconds=2))
                 except (RPCError, RuntimeError):
                     await asyncio.sleep(0.05)

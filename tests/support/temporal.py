@@ -4,9 +4,9 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
+from marketplace.temporal import PLAIN
 from tests.support.engine import TEMPORAL
 
 _PATIENCE = timedelta(seconds=15)
@@ -26,6 +26,6 @@ async def _start(flags: list[str], options: dict[str, Any]) -> WorkflowEnvironme
         dev_server_existing_path=TEMPORAL,
         dev_server_extra_args=flags,
         dev_server_startup_timeout=_PATIENCE,
-        data_converter=pydantic_data_converter,
+        data_converter=PLAIN,
         **options,
     )

@@ -21,7 +21,6 @@ from temporalio.common import (
     SearchAttributePair,
     TypedSearchAttributes,
 )
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
@@ -31,6 +30,7 @@ from marketplace.codec import PayloadUnreadable
 from marketplace.security import EncryptionKey
 from marketplace.settings import Settings, SettingsError
 from marketplace.temporal import (
+    PLAIN,
     SearchAttributesMissing,
     TemporalUnreachable,
     connect,
@@ -253,7 +253,14 @@ async def test_a_wrong_variable_of_temporal_is_told(
 
 
 def test_without_keys_payloads_are_plain_pydantic_json() -> None:
-    assert data_converter(Settings()) is pydantic_data_converter
+    assert data_converter(Settings()) is PLAIN
+
+
+def test_all_workflows_of_a_process_share_what_turns_values_into_payloads() -> None:
+    made = [
+        converter.payload_converter_class() for converter in (PLAIN, data_converter(Settings(encryption_keys=(KEY,))))
+    ]
+    assert made[0] is made[1]
 
 
 async def test_with_keys_nothing_of_a_customer_is_in_the_servers_files(address: str, server_directory: Path) -> None:

@@ -98,6 +98,7 @@ def test_without_any_variable_the_engine_runs_on_this_machine_alone(tmp_path: Pa
     assert (settings.task_queue, settings.log_format) == ("order-engine", "text")
     assert (settings.cancel_check, settings.log_retention) == (timedelta(hours=1), timedelta(days=30))
     assert (settings.rate_limit, settings.seller_rate_limit, settings.max_requests) == (200, 500, 64)
+    assert settings.seller_orders_at_once == 2
     check_api_safety(settings)
 
 
@@ -125,6 +126,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         LOG_RETENTION="90d",
         RATE_LIMIT="0",
         SELLER_RATE_LIMIT="50",
+        SELLER_ORDERS_AT_ONCE="4",
         MAX_REQUESTS="8",
     )
 
@@ -143,6 +145,7 @@ def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.seller_patience == timedelta(hours=2)
     assert settings.log_retention == timedelta(days=90)
     assert (settings.rate_limit, settings.seller_rate_limit, settings.max_requests) == (0, 50, 8)
+    assert settings.seller_orders_at_once == 4
     assert [key.get_secret_value() for key in secret_keys(settings)] == [NEW, OLD]
     check_api_safety(settings)
 

@@ -10,11 +10,11 @@ import pytest
 from pydantic import SecretStr
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from marketplace.storefront import Storefront
+from marketplace.temporal import PLAIN
 from marketplace.webhooks import DeliveryState
 from sandbox.server import SandboxServer
 from tests.conftest import MakeEngine
@@ -153,7 +153,7 @@ async def test_after_a_day_an_event_is_given_up_and_the_later_ones_are_told(
 ) -> None:
     receiver.answer(then=answer(500))
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=TEST_SERVER, data_converter=pydantic_data_converter
+        test_server_existing_path=TEST_SERVER, data_converter=PLAIN
     ) as clock:
         attributes = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in SEARCH_ATTRIBUTES}
         await clock.client.operator_service.add_search_attributes(
