@@ -225,7 +225,7 @@ async def _measure_orders(
             figures.fairness = await measure_fairness(shop, await Shop.opened(stack, round_name(1)), 200)
     if "open" in wanted:
         with out.status(f"Lives beside up to {waiting[-1]} open orders"):
-            figures.waiting = await measure_open(shop, waiting, lives)
+            figures.waiting = await measure_open(shop, client, waiting, lives)
     figures.after = Load.now()
     return figures
 

@@ -94,20 +94,24 @@ class Fairness(BaseModel):
 
 
 class Footprint(BaseModel):
-    """What one order's whole life leaves in Temporal."""
+    """What an order's whole life leaves in Temporal; a callback that comes apart from the others adds a few events."""
 
     events: int
     bytes: int
 
 
 class Open(BaseModel):
-    """Lives led while so many other orders wait for their payment."""
+    """Lives led while so many other orders wait for their payment, and bare workflows by turns with them."""
 
     waiting: int
-    per_second: float
+    rounds: list[Round]
     worker_mib: float
     api_mib: float
     temporal_mib: float
+
+    @property
+    def ratio(self) -> float:
+        return median(one.ratio for one in self.rounds)
 
 
 async def measure_lives(shop: Shop, client: Client, in_flight: int, orders: int, rounds: int) -> Lives:
@@ -221,29 +225,32 @@ async def measure_fairness(shop: Shop, quiet: Shop, orders: int, flood: int = 32
     return Fairness(alone=alone, beside=beside, flood=flood, flood_per_second=round(per_second, 1))
 
 
-async def measure_footprint(shop: Shop, client: Client) -> Footprint:
-    """Lead one order alone, and look at its history once its workflow has ended."""
+async def measure_footprint(shop: Shop, client: Client, orders: int = 5) -> Footprint:
+    """Lead orders one by one, and look at the history of each once its workflow has ended; the median one."""
+    found = []
     async with shop.line() as line:
-        order = await shop.live(line)
-    handle = client.get_workflow_handle(order_workflow_id(SELLER, order["marketplaceOrderId"]))
-    await handle.result()
-    info = (await handle.describe()).raw_description.workflow_execution_info
-    return Footprint(events=info.history_length, bytes=info.history_size_bytes)
+        for _ in range(orders):
+            order = await shop.live(line)
+            handle = client.get_workflow_handle(order_workflow_id(SELLER, order["marketplaceOrderId"]))
+            await handle.result()
+            info = (await handle.describe()).raw_description.workflow_execution_info
+            found.append(Footprint(events=info.history_length, bytes=info.history_size_bytes))
+    return sorted(found, key=lambda one: one.bytes)[orders // 2]
 
 
-async def measure_open(shop: Shop, waiting: Sequence[int], orders: int, in_flight: int = 8) -> list[Open]:
+async def measure_open(shop: Shop, client: Client, waiting: Sequence[int], orders: int, rounds: int = 3) -> list[Open]:
     """Let more and more orders wait for their payment, and lead others through their lives beside them."""
     found, there = [], 0
-    async with _lines(shop, in_flight) as lines:
+    async with _lines(shop, 8) as lines:
         for wanted in waiting:
             await _all(lines, wanted - there, lambda line: shop.create(line, shop.order()))
             there = wanted
-            turn = await _turn(lines, orders, shop.live)
-            peaks = {name: cost.peak_mib for name, cost in turn.costs.items()}
+            lives = await measure_lives(shop, client, len(lines), orders, rounds)
+            peaks = {name: cost.peak_mib for name, cost in lives.rounds[-1].engine.costs.items()}
             found.append(
                 Open(
                     waiting=wanted,
-                    per_second=turn.per_second,
+                    rounds=lives.rounds,
                     worker_mib=peaks["worker"],
                     api_mib=peaks["api"],
                     temporal_mib=peaks["temporal"],
