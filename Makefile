@@ -73,8 +73,8 @@ format: $(READY)  ## Let ruff format and fix what it can
 	@$(BIN)/ruff check --fix .
 
 lock:  ## Write the lock files anew from pyproject.toml (needs uv)
-	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra otel pyproject.toml --output-file requirements/run.txt
-	@uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --extra otel --extra test pyproject.toml --output-file requirements/dev.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra otel pyproject.toml --output-file requirements/run.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --no-strip-extras --upgrade --generate-hashes --no-emit-index-url --no-annotate --no-header --extra local --extra otel --extra test pyproject.toml --output-file requirements/dev.txt
 
 clean:  ## Remove the environment, caches and local state
 	rm -rf $(VENV) .order-engine .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

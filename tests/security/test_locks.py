@@ -1,15 +1,20 @@
 """What is installed is what was locked: every version by its hashes, and every dependency in a lock file."""
 
+import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
-ENTRY = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ;]+)(?: ; [^\\]+)?(?P<hashes>(?: \\\n    --hash=\S+)*)")
+ENTRY = re.compile(
+    r"(?P<name>[a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==(?P<version>[^ ;]+)(?: ; [^\\]+)?"
+    r"(?P<hashes>(?: \\\n    --hash=\S+)*)"
+)
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -36,6 +41,23 @@ def test_every_entry_of_a_lock_file_has_one_version_and_its_hashes(lock: Path) -
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", one) for one in hashes), name
     # Where packages come from is the matter of who installs them.
     assert not re.search(r"index-url|find-links|https?:|file:|git\+|trusted-host|-e ", lock.read_text())
+
+
+def test_a_package_that_another_needs_with_an_extra_is_locked_with_it() -> None:
+    """Older pips take the newest version of `name[extra]`, not the locked one of `name`, and then miss its hash."""
+    lock = (ROOT / "requirements" / "dev.txt").read_text()
+    locked = {
+        name: set(extras.split(",")) for name, extras in re.findall(r"^([a-z0-9-]+)\[(.+?)\]==", lock, re.MULTILINE)
+    }
+    needs = [
+        need
+        for name in entries(ROOT / "requirements" / "dev.txt")
+        if any(importlib.metadata.distributions(name=name))
+        for need in map(Requirement, importlib.metadata.requires(name) or [])
+        if need.extras and (need.marker is None or need.marker.evaluate({"extra": ""}))
+    ]
+    assert needs, "pytest-cov needs coverage[toml]"
+    assert [str(need) for need in needs if not need.extras <= locked.get(need.name, set())] == []
 
 
 def test_every_dependency_is_locked() -> None:
