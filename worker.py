@@ -46,9 +46,10 @@ from workflows.webhooks import WebhookWorkflow
 GRACE = timedelta(seconds=20)
 """How long running Seller calls may take to end when the worker is told to stop."""
 
-CACHED_ORDERS = 500
+CACHED_ORDERS = 128
 """Orders kept in memory, the last ones heard of: 140 KiB each, and each of them is looked at by a full collection of
-garbage, for which the worker stands still. The others are read again from their history when something happens to them.
+garbage, for which the worker stands still. The others are read again from their history when something happens to them,
+for 3 ms of the worker's CPU (docs/performance.md).
 """
 SELLER_CALLS = 300
 """Seller calls of orders at a time. They wait for the network, for 20 s and more where a Seller is slow: so many that a

@@ -12,12 +12,13 @@ import hashlib
 import math
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from prometheus_client import Counter
 from throttled.asyncio import RateLimiterType, Throttled, rate_limiter, store
 
+from api.door import Door
 from api.problems import Problem
 from marketplace.settings import Settings
 
@@ -27,8 +28,6 @@ PATIENCE: Final = 5.0
 """Seconds that a Seller's call may wait for its turn: VTEX does not say that it repeats a refused one."""
 WAITING: Final = 10
 """How many Seller calls may wait for each that is being served."""
-HELD: Final = 0.5
-"""Seconds after which an order that is not placed yet lets its Seller's next one in."""
 _CALLERS: Final = 10_000
 """Callers that are remembered; the one not heard of for longest is forgotten first, and starts anew."""
 
@@ -114,28 +113,6 @@ class Lane:
         return Problem(503, detail, kind="busy", headers={"Retry-After": str(after)})
 
 
-class Entry:
-    """Where one Seller's new orders come in, so many at a time: the next one when one is placed, or after HELD.
-
-    More at a time are not placed sooner where the machine is busy, and all queues behind the API, which know no Seller,
-    would be full of them. After HELD it is the Seller who is slow, and not the machine.
-    """
-
-    def __init__(self, at_once: int) -> None:
-        self._free = asyncio.Semaphore(at_once)
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Come in after those who came before."""
-        await self._free.acquire()
-        with ExitStack() as leaving:
-            # Whichever is first: an ExitStack is left only once.
-            late = asyncio.get_running_loop().call_later(HELD, leaving.close)
-            leaving.callback(late.cancel)
-            leaving.callback(self._free.release)
-            yield
-
-
 class Limits:
     """The limits of one API process. Money and Sellers' reports never wait behind new orders: each kind has its own."""
 
@@ -156,14 +133,14 @@ class Limits:
         self._orders_at = {name: Lane("new orders of this Seller", share) for name in sellers}
         self._carts_at = {name: Lane("carts of this Seller", share) for name in sellers}
         # A single Seller delays nobody.
-        self._entries = {name: Entry(settings.seller_orders_at_once) for name in sellers if len(sellers) > 1}
+        self._door = Door(settings.seller_orders_at_once) if len(sellers) > 1 else None
         self.notices = {name: Lane("notices of this Seller", places, WAITING * places) for name in sellers}
 
     @asynccontextmanager
     async def order_at(self, seller: str) -> AsyncIterator[None]:
         """A place for a new order within its Seller's share, and its turn. Raises a 503 Problem when there is none."""
-        entry = self._entries.get(seller)
-        async with _place(self._orders_at, seller), entry.turn() if entry else nullcontext():
+        known = seller in self._orders_at
+        async with _place(self._orders_at, seller), self._door.turn(seller) if self._door and known else nullcontext():
             yield
 
     def cart_at(self, seller: str) -> AbstractAsyncContextManager[None]:

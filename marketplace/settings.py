@@ -165,7 +165,7 @@ class Settings(BaseSettings):
     seller_rate_limit: Annotated[int, Field(ge=0, le=1_000_000)] = 500
     """Callbacks, and notices, a second that each Seller may send to one API process; 0 is no limit."""
     seller_orders_at_once: Annotated[int, Field(ge=1, le=10_000)] = 2
-    """New orders of one Seller that come in at a time, where there are several Sellers; see `api.limits.Entry`."""
+    """New orders of one Seller that come in at a time, where there are several Sellers; see `api.door.Door`."""
     max_requests: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Requests of one kind that one API process serves at a time; more are refused."""
 
