@@ -90,14 +90,12 @@ def build_worker(
     def endpoint(seller: str, marketplace_order_id: str) -> str:
         return tokens.endpoint(settings.public_url, seller, marketplace_order_id)
 
+    records = OrderActivities(stores.orders, build_teller(client, settings))
     return Worker(
         client,
         task_queue=settings.task_queue,
         workflows=[OrderWorkflow],
-        activities=[
-            *SellerActivities(pool.get, pool.catalog, endpoint).all,
-            *OrderActivities(stores.orders, build_teller(client, settings)).all,
-        ],
+        activities=[*SellerActivities(pool.get, pool.catalog, endpoint, records.claim).all, *records.all],
         workflow_runner=runner,
         interceptors=INTERCEPTORS,
         max_cached_workflows=max_cached_workflows,

@@ -1,5 +1,6 @@
 """The order record, written from the workflow's state and from nowhere else, and the journal of what became of it."""
 
+import asyncio
 import itertools
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -8,16 +9,17 @@ from functools import partial
 from typing import Any
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.storefront import Teller
 from marketplace import metrics
 from marketplace.order_log import order_entries
-from marketplace.orders import Order
-from marketplace.store.base import OrderIdTaken, OrderRecord, OrderStore
+from marketplace.orders import Order, OrderRequest
+from marketplace.store.base import OrderIdTaken, OrderRecord, OrderStore, StoreUnavailable
 from marketplace.webhooks import new_events
-from workflows.messages import SaveCall
-from workflows.policies import ORDER_ID_TAKEN, SAVE_ORDER
+from workflows.claim import first_record
+from workflows.messages import Claim, SaveCall
+from workflows.policies import ORDER_ID_TAKEN, RECORD_TIMEOUT, SAVE_ORDER, UNCLAIMED
 
 _REMEMBERED = 10_000
 _RECENT = timedelta(minutes=1)
@@ -43,6 +45,25 @@ class OrderActivities:
     @activity.defn(name=SAVE_ORDER)
     async def save_order(self, call: SaveCall) -> None:
         """Write the record, unless a newer version of the same order is there: so it may run any number of times."""
+        try:
+            await self._save(call)
+        except OrderIdTaken as error:
+            raise ApplicationError(str(error), type=ORDER_ID_TAKEN, non_retryable=True) from None
+
+    async def claim(self, request: OrderRequest, claim: Claim) -> None:
+        """Write the record of an order that is about to be placed, by which its id is its own.
+
+        Raises ApplicationError UNCLAIMED when that cannot be done now, or never: the workflow finds out by waiting.
+        """
+        try:
+            async with asyncio.timeout(RECORD_TIMEOUT.total_seconds()):
+                await self._save(first_record(request, claim))
+        except (OrderIdTaken, StoreUnavailable, TimeoutError) as error:
+            raise ApplicationError(
+                str(error), type=UNCLAIMED, non_retryable=True, category=ApplicationErrorCategory.BENIGN
+            ) from None
+
+    async def _save(self, call: SaveCall) -> None:
         record = OrderRecord(
             order=call.order,
             digest=call.digest,
@@ -54,10 +75,7 @@ class OrderActivities:
         )
         known = self._told.of(call.order)
         events = partial(new_events, now=datetime.now(UTC)) if self._tell else None
-        try:
-            to_tell = await self._store.save(record, order_entries(call.order, known), events)
-        except OrderIdTaken as error:
-            raise ApplicationError(str(error), type=ORDER_ID_TAKEN, non_retryable=True) from None
+        to_tell = await self._store.save(record, order_entries(call.order, known), events)
         _count(call, known)
         self._told.remember(call.order)
         if self._tell and to_tell:

@@ -8,14 +8,14 @@ order at the Seller: a repeat that the Seller refuses because the first try had 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.away import AWAY_PAUSE, away_for
-from activities.heartbeat import heartbeats
+from activities.heartbeat import heartbeats, to_its_end
 from marketplace.checkout import find_problem, with_promises
 from marketplace.errors import (
     Cause,
@@ -28,7 +28,7 @@ from marketplace.errors import (
     Verdict,
     seller_error,
 )
-from marketplace.orders import CartItem, SellerOrderPhase
+from marketplace.orders import CartItem, OrderRequest, SellerOrderPhase
 from marketplace.seller.base import (
     CancelState,
     Cart,
@@ -45,6 +45,7 @@ from workflows.messages import (
     CancelResult,
     CartCheck,
     CheckedCart,
+    Claim,
     Done,
     FoundOrder,
     PlaceCall,
@@ -64,26 +65,35 @@ _log = get_logger("seller")
 
 _DOUBTFUL = (SellerRefused, SellerAlreadyDone, SellerUnknownOutcome)
 """Answers after which the order is read: an earlier try may have worked, and VTEX refuses repeats in several ways."""
+_MISSED: Final = "no order at the Seller"
+"""What a try leaves to the next one: that the order was looked for in vain."""
 _NOT_READY = {"FMT0084", "FMT0056"}
 """Codes of an order whose workflow at the Seller has not begun: in a moment it will, or only when a person approves."""
 
 Endpoint = Callable[[str, str], str]
 """From Seller and marketplaceOrderId to the order's marketplaceServicesEndpoint."""
+ClaimOrder = Callable[[OrderRequest, Claim], Awaitable[None]]
+"""Writes the record of an order that is about to be placed, or raises ApplicationError; see `OrderActivities`."""
 
 
 class SellerActivities:
     """Ask the Sellers. `seller_of` finds the client of an account, `catalog_of` its catalog, `endpoint` mints callback
-    addresses.
+    addresses, `claim_order` writes the record of an order that is about to be placed.
 
     Addresses are minted here and not in the workflow, so that no token is ever part of an order's history.
     """
 
     def __init__(
-        self, seller_of: Callable[[str], Seller], catalog_of: Callable[[str], SellerCatalog], endpoint: Endpoint
+        self,
+        seller_of: Callable[[str], Seller],
+        catalog_of: Callable[[str], SellerCatalog],
+        endpoint: Endpoint,
+        claim_order: ClaimOrder,
     ) -> None:
         self._seller_of = seller_of
         self._catalog_of = catalog_of
         self._endpoint = endpoint
+        self._claim_order = claim_order
 
     @property
     def all(self) -> list[Callable[..., Awaitable[Any]]]:
@@ -112,7 +122,10 @@ class SellerActivities:
 
     @activity.defn(name=PLACE_ORDER.name)
     async def place_order(self, call: PlaceCall) -> PlacedOrder:
-        """Place the order; of one that an earlier try has placed, recover the Seller's id."""
+        """Write its record if that is left to this call, and place the order.
+
+        Of one that an earlier try has placed, recover the Seller's id.
+        """
         order = call.request
         request = PlacementRequest(
             order=order,
@@ -120,17 +133,27 @@ class SellerActivities:
             prices_may_diverge=call.prices_may_diverge,
         )
         async with self._asking(order.seller):
+            if call.claim is not None:
+                await self._claim_order(order, call.claim)
             seller = self._seller_of(order.seller)
+            ref = OrderRef(marketplace_order_id=order.marketplace_order_id)
             try:
                 placement = await seller.place(request)
             except SellerAlreadyDone as repeat:
-                ref = OrderRef(marketplace_order_id=order.marketplace_order_id)
                 placement = await _recovered(seller, ref, order.marketplace_payment_value, repeat.failure)
+            except SellerRefused as refusal:
+                placement = await _placed_before(seller, ref, order.marketplace_payment_value, refusal)
         return PlacedOrder(order_id=placement.order_id, notes=placement.divergences)
 
     @activity.defn(name=AUTHORIZE_DISPATCH.name)
     async def authorize_dispatch(self, call: SellerOrderCall) -> Done:
-        """Authorize dispatch; a refusal because it is authorized already is a success."""
+        """Authorize dispatch; a refusal because it is authorized already is a success.
+
+        A cancellation of the order spares further tries; this one comes to its end, since it may have worked already.
+        """
+        return await to_its_end(self._authorize_dispatch(call))
+
+    async def _authorize_dispatch(self, call: SellerOrderCall) -> Done:
         async with self._asking(call.seller):
             seller, ref = self._seller_of(call.seller), _ref(call)
             try:
@@ -224,8 +247,35 @@ async def _recovered(seller: Seller, ref: OrderRef, value: int, repeat: SellerFa
         if error.failure.cause is not Cause.NOT_FOUND:
             raise
         raise _lagging(error) from error
+    return _earlier(found, repeat)
+
+
+async def _placed_before(seller: Seller, ref: OrderRef, value: int, refusal: SellerRefused) -> Placement:
+    """The placement that an earlier try made, though this one is refused; the refusal is raised where there is none.
+
+    A Seller may look at stock and prices before it looks at the id: the stock that it misses is the order's own then.
+    """
+    call = activity.info()
+    try:
+        found = await _read(seller, ref, value)
+    except SellerRefused as error:
+        if error.failure.cause is not Cause.NOT_FOUND:
+            raise
+        if error.failure.code and (call.attempt == 1 or _MISSED in call.heartbeat_details):
+            raise refusal from error
+        # A try came before this one, and the Seller's order store may lag behind it: it is looked for once more.
+        activity.heartbeat(_MISSED)
+        raise _lagging(error) from error
+    except SellerError as trouble:
+        if trouble.failure.verdict is Verdict.CREDENTIALS and call.attempt == 1:
+            raise refusal from trouble  # the key may not read orders
+        raise
+    return _earlier(found, refusal.failure)
+
+
+def _earlier(found: SellerOrder, answer: SellerFailure) -> Placement:
     if found.phase is SellerOrderPhase.CANCELED:
-        raise _as_canceled(SellerAlreadyDone(repeat))
+        raise _as_canceled(SellerAlreadyDone(answer))
     return Placement(order_id=found.order_id, divergences=["placed by an earlier try whose answer was lost"])
 
 

@@ -31,7 +31,7 @@ from workflows.messages import DeliveryReport, InvoiceReport, SellerReport, Trac
 Report = InvoiceReport | TrackingReport | DeliveryReport
 
 MAX_REPORTS = 5_000
-MAX_REPORT_BYTES = 1_400_000
+MAX_REPORT_BYTES = 1_000_000
 """How many distinct reports an order holds, and bytes of them as JSON: an order as a whole must fit into one of
 Temporal's payloads, of at most 2 MiB. No real order comes near.
 """

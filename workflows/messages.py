@@ -16,6 +16,7 @@ from marketplace.orders import (
     Order,
     OrderItem,
     OrderRequest,
+    OrderStatus,
     PaymentReport,
     Reason,
     SellerOrderPhase,
@@ -165,11 +166,27 @@ class CheckedCart(Model):
     shipping: list[LogisticsInfo] = []
 
 
+class Claim(Model):
+    """What the order record is to tell before an order is placed, beside the request: that it is being placed.
+
+    `received_at` and `placing_at` are the times of its history; `digest` is of the request as it was posted.
+    """
+
+    digest: str
+    version: int
+    received_at: AwareDatetime
+    placing_at: AwareDatetime
+
+
 class PlaceCall(Model):
-    """An order to place, with the shipping promises of the checkout's own simulation filled in."""
+    """An order to place, with the shipping promises of the checkout's own simulation filled in.
+
+    With a `claim` the record is written first, by which the order's id is known to be its own; else it was before.
+    """
 
     request: OrderRequest
     prices_may_diverge: bool
+    claim: Claim | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class SellerOrderCall(Model):
@@ -181,6 +198,12 @@ class SellerOrderCall(Model):
     value: int
     reason: str = ""
     requested_by_user: bool = False
+
+
+class Ended(Model):
+    """What an order's workflow leaves: how it ended. The order itself is in its record."""
+
+    status: OrderStatus
 
 
 class Done(Model):

@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType, ActivityHandle
 
-from marketplace.errors import Cause, SellerFailure, Verdict
-from marketplace.orders import Order, OrderStatus, Reason, ReasonCode, SellerOrderPhase
+from marketplace.errors import SellerFailure
+from marketplace.orders import OrderStatus, Reason, ReasonCode, SellerOrderPhase
 from workflows.conversation import OrderConversation
 from workflows.messages import (
     Carried,
     CartCheck,
+    Ended,
     FoundOrder,
     OrderInput,
     PlaceCall,
@@ -46,8 +48,7 @@ from workflows.order_events import (
     Step,
     StepParked,
 )
-from workflows.order_state import to_order
-from workflows.parking import failure_of, parking_reason, refusal_reason
+from workflows.parking import canceled_there, failure_of, not_there, parking_reason, refusal_reason, refused, type_of
 from workflows.pauses import growing_pause
 from workflows.policies import (
     AT_ONCE,
@@ -61,8 +62,10 @@ from workflows.policies import (
     ONE_TRY,
     ORDER_WORKFLOW,
     PLACE_ORDER,
+    PLACEMENT_LAG,
     READ_ORDER,
     SELLER_CALL_TIMEOUT,
+    UNCLAIMED,
     SellerActivity,
     seller_retry,
 )
@@ -81,6 +84,10 @@ class SellerSaidNo(Exception):  # noqa: N818
         self.failure = failure
 
 
+class NotBegun(Exception):  # noqa: N818
+    """The placement was not begun: the order record could not be written before it."""
+
+
 class Overtaken(Exception):  # noqa: N818
     """While a step was parked something happened that makes another step the next one."""
 
@@ -96,9 +103,11 @@ class OrderWorkflow(OrderConversation):
         self._request = order.request
         self._simulated = order.carried is not None and order.carried.simulated
         self._step: StepMethod | None = None
+        self._missed = False
+        """The Seller did not know of the placement when it was looked for."""
 
     @workflow.run
-    async def run(self, order: OrderInput) -> Order:  # noqa: ARG002 - __init__ has taken it
+    async def run(self, order: OrderInput) -> Ended:  # noqa: ARG002 - __init__ has taken it
         """Take the order's next step until it has ended and everybody has been answered."""
         recording = asyncio.create_task(self._recorder.run())
         while (step := self._next_step()) is not None:
@@ -112,7 +121,7 @@ class OrderWorkflow(OrderConversation):
             except asyncio.CancelledError:
                 self._stop_from_temporal()
         recording.cancel()
-        return to_order(self._state)
+        return Ended(status=self._state.status)
 
     def _is_moving(self) -> bool:
         stays = self._recorder.seller_is_asked or self._state.parked is not None
@@ -129,12 +138,17 @@ class OrderWorkflow(OrderConversation):
             return None if self._recorder.current and workflow.all_handlers_finished() else self.close
         if state.parked is not None:
             return self.stay_parked
-        if (cancellation := state.cancellation) is not None and (cancellation.open or cancellation.ends_order):
+        if (cancellation := state.cancellation) is not None and self._is_to_be_canceled:
             return {
                 CancelState.OWED: self.cancel_at_seller,
                 CancelState.DECIDING: self.await_cancellation,
             }.get(cancellation.state, self.park_refused_cancellation)
         return self._step_forward()
+
+    @property
+    def _is_to_be_canceled(self) -> bool:
+        cancellation = self._state.cancellation
+        return cancellation is not None and (cancellation.open or cancellation.ends_order)
 
     def _step_forward(self) -> StepMethod:
         """The order's story when nothing comes between."""
@@ -179,14 +193,21 @@ class OrderWorkflow(OrderConversation):
     async def place_with_seller(self) -> None:
         """Place the order exactly as it was asked for, once its id is surely this order's."""
         self._apply(PlacementStarted())
-        await workflow.wait_condition(lambda: self._recorder.claimed)
+        claim = self._recorder.claim(self._request)
+        if claim is None:
+            await workflow.wait_condition(lambda: self._recorder.claimed)
+            if self._next_step() != self.place_with_seller:
+                return  # canceled while the database was away
         if self._recorder.id_taken:
             text = "another Seller's order has this marketplaceOrderId: use one id for each order and Seller"
             self._apply(Rejected(reason=Reason(code=ReasonCode.DUPLICATE_ORDER_ID, message=text)))
             return
-        call = PlaceCall(request=self._request, prices_may_diverge=self._policy.price_tolerance > 0)
+        call = PlaceCall(request=self._request, prices_may_diverge=self._policy.price_tolerance > 0, claim=claim)
         try:
-            placed = await self._ask(PLACE_ORDER, call, Step.PLACE, self.place_with_seller, settled_by=refused)
+            with self._recorder.left_to(claim):
+                placed = await self._ask(PLACE_ORDER, call, Step.PLACE, self.place_with_seller, settled_by=refused)
+        except NotBegun:
+            await workflow.wait_condition(lambda: self._recorder.claimed)
         except SellerSaidNo as refusal:
             self._apply(Rejected(reason=refusal_reason(refusal.failure)))
         else:
@@ -237,6 +258,12 @@ class OrderWorkflow(OrderConversation):
             try:
                 found = await self._ask(READ_ORDER, call, Step.CANCEL, self.cancel_at_seller, settled_by=not_there)
             except SellerSaidNo:
+                if not self._missed:
+                    # The placement may be on its way still, or the Seller's store behind: one look settles nothing.
+                    self._missed = True
+                    again = workflow.now() + PLACEMENT_LAG * self._policy.seller_backoff
+                    await self._nothing_until(again, self.cancel_at_seller, "second look for the placement")
+                    return
                 self._apply(CancelConfirmed(detail="the Seller does not have the order"))
             else:
                 self._apply(Placed(order_id=found.order_id, expires_at=self._payment_deadline()))
@@ -317,7 +344,9 @@ class OrderWorkflow(OrderConversation):
                 return await (self._call_at_once if at_once else self._call)(activity, call, step)
             except FailureError as error:
                 if is_cancelled_exception(error):
-                    raise asyncio.CancelledError from error
+                    raise Overtaken from error
+                if type_of(error) == UNCLAIMED:
+                    raise NotBegun from error
                 failure = failure_of(error)
             tried_at_once, at_once = at_once, False
             if settled_by(failure):
@@ -334,24 +363,27 @@ class OrderWorkflow(OrderConversation):
     async def _call(self, activity: SellerActivity[Argument, Result], call: Argument, step: Step) -> Result:
         self._recorder.seller_is_asked = True
         try:
-            answer: Result = await workflow.execute_activity(
+            calling: ActivityHandle[Result] = workflow.start_activity(
                 activity.name,
                 call,
                 result_type=activity.result,
                 start_to_close_timeout=SELLER_CALL_TIMEOUT,
                 heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 retry_policy=seller_retry(self._policy),
+                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
                 summary=f"{step} ({self._state.seller})",
             )
+            if step is Step.AUTHORIZE_DISPATCH:
+                return await self._ended(calling, lambda: self._is_to_be_canceled)
+            return await self._ended(calling)
         finally:
             self._recorder.seller_is_asked = False
-        return answer
 
     async def _call_at_once(self, activity: SellerActivity[Argument, Result], call: Argument, step: Step) -> Result:
         """Most Sellers answer in time, which spares Temporal an activity and a workflow task."""
         self._recorder.held = True
         try:
-            answer: Result = await workflow.execute_local_activity(
+            calling: ActivityHandle[Result] = workflow.start_local_activity(
                 activity.name,
                 call,
                 result_type=activity.result,
@@ -359,9 +391,24 @@ class OrderWorkflow(OrderConversation):
                 retry_policy=ONE_TRY,
                 summary=f"{step} ({self._state.seller})",
             )
+            return await self._ended(calling)
         finally:
             self._recorder.held = False
-        return answer
+
+    async def _ended(self, calling: ActivityHandle[Result], stops: Callable[[], bool] = bool) -> Result:
+        """What comes of a Seller's call. Nothing that happens meanwhile leaves its outcome unheard.
+
+        Once it `stops` no further try is begun; one that is under way comes to its end.
+        """
+        while not calling.done():
+            try:
+                await workflow.wait_condition(lambda: calling.done() or stops())
+                break
+            except asyncio.CancelledError:
+                self._stop_from_temporal()
+        if not calling.done():
+            calling.cancel()
+        return await calling
 
     async def _wait_out(self, failure: SellerFailure, waits: int, here: StepMethod) -> None:
         """Look again later. Returns when it is time, raises Overtaken when another step is next."""
@@ -399,7 +446,7 @@ class OrderWorkflow(OrderConversation):
     async def _look(self) -> FoundOrder | None:
         """Read the order at the Seller; None when it does not answer, since the next look comes anyway."""
         try:
-            found: FoundOrder = await workflow.execute_activity(
+            looking: ActivityHandle[FoundOrder] = workflow.start_activity(
                 READ_ORDER.name,
                 self._seller_order(),
                 result_type=READ_ORDER.result,
@@ -407,10 +454,10 @@ class OrderWorkflow(OrderConversation):
                 retry_policy=LOOK_RETRY,
                 summary="look at the Seller's order",
             )
+            return await self._ended(looking)
         except FailureError as error:
             workflow.logger.warning("order cannot be read at the Seller: %s", failure_of(error))
             return None
-        return found
 
     def _stop_from_temporal(self) -> None:
         """Somebody pressed Cancel in Temporal's UI: what the Seller has must be undone, as with abort."""
@@ -434,24 +481,8 @@ class OrderWorkflow(OrderConversation):
         """Learned by asking what the Seller's callback should have told, unless it has meanwhile."""
         if self._state.canceled:
             return
-        event_id = f"found-canceled-{self._state.version}"
-        report = SellerCancelReport(event_id=event_id, received_at=workflow.now(), reason=how)
+        report = SellerCancelReport(event_id="found-canceled", received_at=workflow.now(), reason=how)
         self._apply(SellerCanceled(report=report))
 
     def _payment_deadline(self) -> datetime:
         return workflow.now() + self._policy.payment_deadline
-
-
-def refused(failure: SellerFailure) -> bool:
-    """The Seller said no to this order. An unknown route or another order under our id is not about the order."""
-    return failure.verdict is Verdict.REFUSED and failure.cause not in {Cause.NOT_FOUND, Cause.MISMATCH}
-
-
-def canceled_there(failure: SellerFailure) -> bool:
-    """The Seller refuses because it has canceled the order."""
-    return failure.cause is Cause.ALREADY_CANCELED
-
-
-def not_there(failure: SellerFailure) -> bool:
-    """The Seller has no such order. A 404 without a code is a page of the edge, and no word of the Seller."""
-    return failure.cause is Cause.NOT_FOUND and failure.code is not None

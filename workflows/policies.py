@@ -66,6 +66,8 @@ CUT_OFF = "CutOff"
 """Type of the error of a call that was not let finish: its worker had to stop, or its time was up."""
 ORDER_ID_TAKEN = "OrderIdTaken"
 """Type of the error of an order record that another Seller's order holds."""
+UNCLAIMED = "Unclaimed"
+"""Type of the error of a placement that was not begun, since the order record could not be written before it."""
 CONFLICT = "Conflict"
 """Type of the error by which an update says that the order does not allow it any more."""
 
@@ -101,6 +103,8 @@ NO_ANSWER_WAIT = 10.0
 HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 HEARTBEAT_EVERY = timedelta(seconds=2)
 LONGEST_BACKOFF = timedelta(minutes=1)
+PLACEMENT_LAG = 20
+"""Pauses as after a first failed try, between two looks for a placement whose answer never came: 20 s by default."""
 FULFILLMENT_CHECK = timedelta(hours=24)
 """How often a Seller is asked about an order it is handling: VTEX does not say that callbacks are repeated."""
 

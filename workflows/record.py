@@ -5,14 +5,19 @@ coalesced: while one runs, changes gather, and the next one holds them all. A wr
 lets only a higher version of the same order through.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import FailureError
 
-from workflows.messages import SaveCall
+from marketplace.orders import OrderRequest, OrderStatus
+from marketplace.rules import ENDS
+from workflows.claim import being_placed
+from workflows.messages import Claim, SaveCall
 from workflows.order_state import OrderState, to_order
+from workflows.parking import type_of
 from workflows.policies import (
     NEEDS_ATTENTION,
     ORDER_ID_TAKEN,
@@ -23,6 +28,11 @@ from workflows.policies import (
     RECORD_UNTIL_DONE,
     SAVE_ORDER,
 )
+
+_UNDONE = ENDS - {OrderStatus.DELIVERED, OrderStatus.RETURNED}
+"""Ends at which nothing was sold. One that was worked out in a workflow task that is lost may never have been: with the
+next one a payment may come before the deadline, or the stock be back. So it is told only once it is durable.
+"""
 
 
 class OrderRecorder:
@@ -50,6 +60,7 @@ class OrderRecorder:
         self._behind = False
         self._asked_at: int | None = None
         self._patient = False
+        self._promised = 0
         self.runs = runs
         """How many runs of this workflow there were before."""
         self.digest = digest
@@ -73,7 +84,7 @@ class OrderRecorder:
             await workflow.wait_condition(
                 lambda: (
                     not (self.held or self.deferred or self._is_undecided or self._leaving())
-                    and self.saved < self._state().version
+                    and max(self.saved, self._promised) < self._state().version
                 )
             )
             self._show()
@@ -119,6 +130,30 @@ class OrderRecorder:
         """Whether the record is known to be this order's, or another's: before that nothing may be placed."""
         return self.saved > 0 or self.id_taken
 
+    def claim(self, request: OrderRequest) -> Claim | None:
+        """What lets the placement itself write the record first, which spares a write of its own.
+
+        None where the record is written already, or would tell more than that the order is being placed.
+        """
+        placing_at = workflow.now()
+        begun = self.claimed or self._writing or self._behind
+        if begun or self._state() != being_placed(request, self.started_at, placing_at):
+            return None
+        return Claim(digest=self.digest, version=self.version, received_at=self.started_at, placing_at=placing_at)
+
+    @contextmanager
+    def left_to(self, claim: Claim | None) -> Iterator[None]:
+        """Leave the record's first write to the placement that has the claim, unless there is more to tell meanwhile.
+
+        Whatever else comes of the placement, the record is written as usual again.
+        """
+        version = self._promised = self._state().version if claim else 0
+        try:
+            yield
+            self.saved = max(self.saved, version)
+        finally:
+            self._promised = 0
+
     @property
     def may_be_left(self) -> bool:
         """Whether a new run may take over: none before the id is claimed, nor in the middle of a quick write."""
@@ -131,7 +166,7 @@ class OrderRecorder:
 
     async def caught_up(self) -> None:
         """Wait until a reader of the record sees the present state, or will see it late; see `deferred` and `tells`."""
-        version = self._state().version
+        version, self._promised = self._state().version, 0
         await workflow.wait_condition(lambda: self.saved >= version or self._behind or self.id_taken or self.deferred)
 
     @property
@@ -161,7 +196,7 @@ class OrderRecorder:
             updated_at=workflow.now(),
         )
         try:
-            if self._is_accepting or not await self._write_at_once(call):
+            if self._is_accepting or state.status in _UNDONE or not await self._write_at_once(call):
                 await workflow.execute_activity(
                     SAVE_ORDER,
                     call,
@@ -170,7 +205,7 @@ class OrderRecorder:
                     summary=f"order record, version {state.version}",
                 )
         except FailureError as error:
-            if _type_of(error) != ORDER_ID_TAKEN:
+            if type_of(error) != ORDER_ID_TAKEN:
                 raise
             self.id_taken = True
             return
@@ -188,13 +223,7 @@ class OrderRecorder:
                 retry_policy=RECORD_FIRST_TRY,
             )
         except FailureError as error:
-            if _type_of(error) == ORDER_ID_TAKEN:
+            if type_of(error) == ORDER_ID_TAKEN:
                 raise
             self._behind = True
         return not self._behind
-
-
-def _type_of(error: FailureError) -> str | None:
-    # A failed local activity raises a bare ApplicationError, a regular one wraps it.
-    cause = error.cause if isinstance(error, ActivityError) else error
-    return cause.type if isinstance(cause, ApplicationError) else None

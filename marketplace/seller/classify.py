@@ -138,10 +138,10 @@ def classify_answer(
     detail = _detail(body)
     code = _pick_code(_word(detail.code), _word(headers.get("x-vtex-error-code")))
     ruling = _STATUSES.get(status) if status in _ABOVE_CODES else ruling_of(code)
-    if status == httpx.codes.NOT_FOUND and not code and _is_page(headers, body):
+    ruling = ruling or _STATUSES.get(status) or _STATUSES.get(status // 100) or Ruling(Verdict.UNKNOWN_OUTCOME)
+    if ruling.verdict is Verdict.REFUSED and not code and _is_page(headers, body):
         # VTEX's edge, which comes and goes; the Seller has said nothing (contract 0, "Error bodies").
         ruling = Ruling(Verdict.UNKNOWN_OUTCOME)
-    ruling = ruling or _STATUSES.get(status) or _STATUSES.get(status // 100) or Ruling(Verdict.UNKNOWN_OUTCOME)
     text = detail.message or _decoded(headers.get("x-vtex-error-message", "")) or httpx.codes.get_reason_phrase(status)
     return SellerFailure(
         verdict=_verdict(ruling.verdict, writes=writes),

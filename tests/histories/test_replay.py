@@ -22,14 +22,14 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowRunne
 
 import activities
 import workflows
-from marketplace.orders import Action, Order, OrderStatus, ReasonCode
+from marketplace.orders import Action, OrderStatus, ReasonCode
 from marketplace.settings import Settings
 from marketplace.temporal import data_converter
 from tests.histories import catalog, orders, parked, storefront, troubled
 from tests.histories.files import EARLIER, FOLDER, name_of, read, recorded
 from tests.histories.kinds import KINDS
 from worker import RUNNER, STRICT
-from workflows.messages import OrderInput
+from workflows.messages import Ended, OrderInput
 from workflows.order import OrderWorkflow
 from workflows.order_events import DispatchAuthorized, DispatchStarted, Event, Resumed, Step, StepParked
 from workflows.order_state import OrderState
@@ -87,7 +87,7 @@ class HastyOrder(OrderWorkflow):
         super().__init__(order)
 
     @workflow.run
-    async def run(self, order: OrderInput) -> Order:
+    async def run(self, order: OrderInput) -> Ended:
         await workflow.sleep(timedelta(seconds=1))
         return await super().run(order)
 
@@ -101,7 +101,7 @@ class ForgetfulOrder(OrderWorkflow):
         super().__init__(order)
 
     @workflow.run
-    async def run(self, order: OrderInput) -> Order:
+    async def run(self, order: OrderInput) -> Ended:
         return await super().run(order)
 
     async def authorize_dispatch(self) -> None:
@@ -171,7 +171,7 @@ class WatchedOrder(OrderWorkflow):
         super().__init__(order)
 
     @workflow.run
-    async def run(self, order: OrderInput) -> Order:
+    async def run(self, order: OrderInput) -> Ended:
         return await super().run(order)
 
     def _apply(self, event: Event) -> None:

@@ -162,7 +162,8 @@ async def test_the_updates_of_temporals_ui_resume_an_order_too(
 ) -> None:
     order = await parked(engine, "dispatch", NO_ENTRY)
     answer = await engine.workflow(order).execute_update(action, args=arguments)
-    assert answer["order"]["needsAttention"] is False
+    # It is left out where the record tells it.
+    assert answer["order"] is None or answer["order"]["needsAttention"] is False
     resumed = await engine.until(order, status=status)
     note = ": from the UI" if arguments and arguments[0] else ""
     assert f"operator says {action}{note}" in [entry["detail"] for entry in resumed["history"]]

@@ -66,10 +66,9 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         await self._stack.enter_async_context(self.engine)
-        calls = [
-            *SellerActivities(self.engine.pool.get, self.engine.pool.catalog, self._endpoint).all,
-            *OrderActivities(self.engine.stores.orders).all,
-        ]
+        records = OrderActivities(self.engine.stores.orders)
+        sellers = SellerActivities(self.engine.pool.get, self.engine.pool.catalog, self._endpoint, records.claim)
+        calls = [*sellers.all, *records.all]
         await self._stack.enter_async_context(
             Worker(self.engine.client, task_queue=self.engine.settings.task_queue, activities=calls)
         )

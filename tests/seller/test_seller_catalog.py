@@ -234,13 +234,19 @@ class TestSkuIds:
 @pytest.mark.parametrize("name", CATALOG_CALLS)
 class TestEveryCall:
     @pytest.mark.parametrize(
-        ("status", "expected"),
-        [(400, SellerRefused), (403, SellerCredentials), (408, SellerUnavailable), (500, SellerUnavailable)],
+        ("status", "body", "expected"),
+        [
+            (400, '{"error": {"code": "1", "message": "Sorry"}}', SellerRefused),
+            (400, "<h1>Sorry</h1>", SellerUnavailable),  # a page of the edge, and no word of the Seller
+            (403, "<h1>Sorry</h1>", SellerCredentials),
+            (408, "<h1>Sorry</h1>", SellerUnavailable),
+            (500, "<h1>Sorry</h1>", SellerUnavailable),
+        ],
     )
     async def test_each_status_is_the_error_that_belongs_to_it(
-        self, seller: VtexSeller, server: ScriptedServer, name: str, status: int, expected: type[Exception]
+        self, seller: VtexSeller, server: ScriptedServer, name: str, status: int, body: str, expected: type[Exception]
     ) -> None:
-        server.follow(answer(status, "<h1>Sorry</h1>"))
+        server.follow(answer(status, body))
         error = await failure_of(CATALOG_CALLS[name](seller))
         assert (type(error), error.failure.message) == (expected, "Sorry")
 
