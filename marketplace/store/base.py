@@ -96,7 +96,8 @@ class OrderStore(Protocol):
     ) -> bool:
         """Keep a record, what the journal tells of it and what the storefront is to be told: all of it or nothing.
 
-        Idempotent: what has no higher `version` than what is kept is silently left out. `created_at` stays as first
+        Idempotent: what has no higher `version` than what is kept is silently left out, unless it is later by more than
+        a minute, as after a reset of the workflow. `created_at` stays as first
         saved, so that pages keep their order. Raises OrderIdTaken when another Seller's order has the id.
         Returns whether the storefront is to be told something of this order; without `events` that is nothing.
         """

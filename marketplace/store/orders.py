@@ -30,6 +30,8 @@ from marketplace.store.webhooks import has_pending, remove_events, write_events
 _page_key = tuple_(orders.c.created_at, orders.c.marketplace_order_id)
 _cursor_type: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[DatabaseInt, Identifier])
 _FIXED = {"marketplace_order_id", "seller", "created_at"}
+_RESET = 60_000_000
+"""Microseconds by which a lower version must be the later one: more than clocks differ, and workflow tasks are lost."""
 
 
 class SqlOrderStore:
@@ -147,10 +149,13 @@ def _upsert(database: Database) -> Insert:
     """Writes a row unless a newer version of it, or another Seller's order, is there; returns the Seller if it did."""
     statement = database.insert(orders)
     new = statement.excluded
+    newer = orders.c.version < new.version
+    # An operator has taken the workflow back to an earlier event: its history is shorter, and its versions are lower.
+    reset = (orders.c.updated_at < new.updated_at - _RESET) & (orders.c.version != ERASED_VERSION)
     return statement.on_conflict_do_update(
         index_elements=[orders.c.marketplace_order_id],
         set_={column.name: new[column.name] for column in orders.c if column.name not in _FIXED},
-        where=(orders.c.seller == new.seller) & (orders.c.version < new.version),
+        where=(orders.c.seller == new.seller) & (newer | reset),
     ).returning(orders.c.seller)
 
 

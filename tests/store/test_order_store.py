@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from marketplace.orders import Action, OrderStatus, PaymentReport, PaymentStatus, Reason, ReasonCode
-from marketplace.store.base import BadCursor, OrderIdTaken, OrderPage, OrderStore
+from marketplace.store.base import ERASED_VERSION, BadCursor, OrderIdTaken, OrderPage, OrderStore
 from marketplace.store.database import Database
 from marketplace.store.migrate import migrate
 from marketplace.store.orders import SqlOrderStore
@@ -96,6 +96,23 @@ async def test_an_equal_or_lower_version_is_silently_left_out(store: SqlOrderSto
     await store.save(record(version=version, status=OrderStatus.CANCELED))
 
     assert await store.get("MKP-1") == newer
+
+
+async def test_a_lower_version_that_is_later_by_minutes_is_of_a_workflow_that_was_reset(store: SqlOrderStore) -> None:
+    await store.save(record(version=150))
+    soon = record(version=50).model_copy(update={"updated_at": AT + timedelta(seconds=59)})
+    await store.save(soon)
+    kept = await store.get("MKP-1")
+    assert kept is not None
+    assert kept.version == 150
+    reset = record(version=50).model_copy(update={"updated_at": AT + timedelta(minutes=2)})
+    await store.save(reset)
+    assert await store.get("MKP-1") == reset
+    await store.erase("MKP-1", AT + timedelta(minutes=3))
+    await store.save(record(version=51).model_copy(update={"updated_at": AT + timedelta(days=1)}))
+    erased = await store.get("MKP-1")
+    assert erased is not None
+    assert erased.version == ERASED_VERSION
 
 
 async def test_when_an_order_was_created_does_not_change(store: SqlOrderStore) -> None:
