@@ -27,10 +27,9 @@ from workflows.policies import (
 )
 
 DIGEST = "digest"
-_FOR_OPERATORS = """When the order **needs attention**, send it the update `retry` or `abort` (*More Actions*).
+_FOR_OPERATORS = """**Needs attention**: update `retry` or `abort` (*More Actions*).
 
-*Request Cancellation* undoes the order at its Seller. *Terminate* does not: the Seller keeps the order, and nobody
-follows it any more.
+*Request Cancellation* undoes the order at its Seller, *Terminate* does **not**.
 """
 
 

@@ -124,7 +124,7 @@ class OrderWorkflow(OrderConversation):
         return Ended(status=self._state.status)
 
     def _is_moving(self) -> bool:
-        stays = self._recorder.seller_is_asked or self._state.parked is not None
+        stays = self._recorder.asking is not None or self._state.parked is not None
         return not stays and self._next_step() != self._step
 
     def _next_step(self) -> StepMethod | None:
@@ -361,23 +361,23 @@ class OrderWorkflow(OrderConversation):
                 began, waits = workflow.now(), 0
 
     async def _call(self, activity: SellerActivity[Argument, Result], call: Argument, step: Step) -> Result:
-        self._recorder.seller_is_asked = True
+        calling: ActivityHandle[Result] = workflow.start_activity(
+            activity.name,
+            call,
+            result_type=activity.result,
+            start_to_close_timeout=SELLER_CALL_TIMEOUT,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=seller_retry(self._policy),
+            cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"{step} ({self._state.seller})",
+        )
+        self._recorder.asking = calling.done
         try:
-            calling: ActivityHandle[Result] = workflow.start_activity(
-                activity.name,
-                call,
-                result_type=activity.result,
-                start_to_close_timeout=SELLER_CALL_TIMEOUT,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=seller_retry(self._policy),
-                cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-                summary=f"{step} ({self._state.seller})",
-            )
             if step is Step.AUTHORIZE_DISPATCH:
                 return await self._ended(calling, lambda: self._is_to_be_canceled)
             return await self._ended(calling)
         finally:
-            self._recorder.seller_is_asked = False
+            self._recorder.asking = None
 
     async def _call_at_once(self, activity: SellerActivity[Argument, Result], call: Argument, step: Step) -> Result:
         """Most Sellers answer in time, which spares Temporal an activity and a workflow task."""

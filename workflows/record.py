@@ -69,8 +69,8 @@ class OrderRecorder:
         """Version of the state that the record tells."""
         self.shown = shown or (state().status, False)
         """Status and needs-attention as last set in the search attributes."""
-        self.seller_is_asked = False
-        """Set while an answer of the Seller is awaited, with which the next workflow task comes."""
+        self.asking: Callable[[], bool] | None = None
+        """Set while an answer of the Seller is awaited, with which the next workflow task comes: whether it is there."""
         self.told = 0
         """Version of the record as last written; see `version`."""
         self.held = False
@@ -83,7 +83,7 @@ class OrderRecorder:
         while not self.id_taken:
             await workflow.wait_condition(
                 lambda: (
-                    not (self.held or self.deferred or self._is_undecided or self._leaving())
+                    not (self.held or self.deferred or self._is_undecided or self._is_unheard or self._leaving())
                     and max(self.saved, self._promised) < self._state().version
                 )
             )
@@ -114,7 +114,12 @@ class OrderRecorder:
     @property
     def deferred(self) -> bool:
         """Whether the record waits for the next workflow task, when what it tells is durable, to be written quickly."""
-        return self._patient and self._is_accepting and self.seller_is_asked and not self._is_moving()
+        return self._patient and self._is_accepting and self.asking is not None and not self._is_moving()
+
+    @property
+    def _is_unheard(self) -> bool:
+        """Whether the Seller has answered, and the order is about to take it in."""
+        return self.asking is not None and self.asking()
 
     @property
     def _is_undecided(self) -> bool:
