@@ -70,7 +70,7 @@ class OrderRecorder:
         self.shown = shown or (state().status, False)
         """Status and needs-attention as last set in the search attributes."""
         self.asking: Callable[[], bool] | None = None
-        """Set while an answer of the Seller is awaited, with which the next workflow task comes: whether it is there."""
+        """Tells whether the Seller's answer is there that is awaited now; with it the next workflow task comes."""
         self.told = 0
         """Version of the record as last written; see `version`."""
         self.held = False
