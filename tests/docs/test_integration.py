@@ -1,4 +1,7 @@
-"""docs/integration.md: a shell and curl run the storefront's examples as they stand, and get what the page shows."""
+"""docs/integration.md: a shell and curl run the storefront's examples as they stand, and get what the page shows.
+
+So does the command that tells what is typed into VTEX's admin.
+"""
 
 import asyncio
 import json
@@ -12,17 +15,21 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 from temporalio.client import Client
 
-from marketplace.security import new_api_key
+from marketplace.security import AffiliateTokens, new_api_key
 from marketplace.temporal import PLAIN
 from sandbox.server import SandboxServer
+from tests.cli.terminal import order_engine
 from tests.production.topology import make_namespace
 from tests.support.engine import Engine
 
-PAGE = (Path(__file__).parents[2] / "docs" / "integration.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "integration.md").read_text(encoding="utf-8")
 OPENING, STOREFRONT = PAGE.split("\n## Errors\n")[0].split("\n## The storefront\n")
-FENCED = re.compile(r"```(\w+)\n(.*?)\n```", re.DOTALL)
+FENCED = re.compile(r"```(\w*)\n(.*?)\n```", re.DOTALL)
+SELLER = PAGE.split("\n## The Seller\n")[1].split("\n### ")[0]
 VARIABLES = ["ENGINE", "KEY"]
 ORDER = {"marketplaceOrderId": "1001", "seller": "acme"}
 POST, PAY, CANCEL = '$ENGINE/orders"', "/payment", "/cancel"
@@ -166,3 +173,49 @@ async def test_what_the_page_says_of_repeats_and_contradictions_is_so(
         denied, paid_otherwise = pay.replace("approved", "denied"), pay.replace("pay-1001", "pay-1002")
         told = [await answered(commands) for commands in (pay, denied, paid_otherwise)]
         assert told == [200, 409, 409]
+
+
+# --- the Seller ---
+
+
+async def test_the_page_shows_what_order_engine_sellers_prints_for_its_sellers_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (_, lines), (_, shown) = FENCED.findall(SELLER)
+    (tmp_path / "sellers.toml").write_text(lines)
+    key = new_api_key()
+    environment = {
+        "ORDER_ENGINE_SELLERS": str(tmp_path / "sellers.toml"),
+        "ORDER_ENGINE_PUBLIC_URL": "https://orders.example.com",
+        "ORDER_ENGINE_SECRET_KEY": key,
+        "ACME_APP_KEY": "sandbox-key",
+        "ACME_APP_TOKEN": "sandbox-token",
+    }
+    for name in os.environ:
+        if name.startswith("ORDER_ENGINE_"):
+            monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    ran = await order_engine("sellers")
+
+    assert (ran.code, ran.err) == (0, "")
+    token = AffiliateTokens([SecretStr(key)]).mint("acme")
+    [sample] = re.findall(
+        r"^affiliate endpoint +https://orders\.example\.com/affiliates/acme/(\S+)$", shown, re.MULTILINE
+    )
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", sample)
+    assert len(sample) == len(token)
+    assert ran.out.strip().replace(token, sample) == shown.partition("\n")[2]
+
+
+def test_the_example_of_an_affiliates_id_is_one_that_vtex_takes() -> None:
+    ids = {*re.findall(r'affiliate_id = "(\w+)"', SELLER), *re.findall(r"three consonants, such as `(\w+)`", SELLER)}
+    assert len(ids) == 1
+    assert all(re.fullmatch(r"[B-DF-HJ-NP-TV-Z]{3}", affiliate_id) for affiliate_id in ids)
+
+
+def test_the_manual_looks_for_faults_in_the_menus_that_the_set_up_names() -> None:
+    manual = " ".join((DOCS / "operations.md").read_text(encoding="utf-8").split())
+    menus = {menu for menu in re.findall(r"\*([^*|.]+? > [^*|.]+?)\*", manual) if "ettings" in menu}
+    assert menus == set(re.findall(r"\*([^*|.]+? > [^*|.]+?)\*", SELLER))
