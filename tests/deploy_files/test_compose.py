@@ -229,3 +229,9 @@ def test_temporals_dynamic_configuration_is_that_of_the_development_server() -> 
     wanted = {name: value for name, _, value in (word.partition("=") for word in command) if value and "." in name}
     known = load("deploy/temporal/dynamicconfig.yaml")
     assert {name: str(entries[0]["value"]).lower() for name, entries in known.items()} == wanted
+
+
+def test_one_command_starts_it_wherever_it_is_named() -> None:
+    pages = [ROOT / "docker-compose.yml", ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    told = {command for page in pages for command in re.findall(r"docker compose up[ \w-]*\w", page.read_text())}
+    assert told == {"docker compose up --detach --build --wait"}
