@@ -59,12 +59,15 @@ def fuzz(
     minutes: Annotated[int, typer.Option(min=1, help="The longest that the calls of the document may take.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Repeats a run; 0 draws one.")] = 0,
 ) -> None:
-    """Fuzz the API by its document, both sides of the Seller's wire, and the events of an order."""
+    """Fuzz the API by its document, both sides of the Seller's wire, and the events of an order.
+
+    Exits with 1 when something broke, and when the time was up before there were enough cases.
+    """
     out = Console(highlight=False, width=max(Console().width, 120))
     seed = seed or secrets.randbelow(10**6) + 1
     out.print(f"seed {seed}")
     with tempfile.TemporaryDirectory(prefix="order-engine-fuzz-") as directory:
-        parts = [asyncio.run(_document(Path(directory), cases, minutes, seed, out))]
+        parts = [asyncio.run(document(Path(directory), cases, minutes, seed, out))]
         for name, modules in MODULES.items():
             with out.status(name):
                 parts.append(asyncio.run(_module(name, modules.split(), thoroughness, seed, Path(directory))))
@@ -78,10 +81,14 @@ def fuzz(
     raise typer.Exit(1 if any(part.failures for part in parts) else 0)
 
 
-async def _document(directory: Path, cases: int, minutes: int, seed: int, out: Console) -> Part:
-    """Rounds of schemathesis until there were enough cases, or the time is up; the second has the other role's key."""
+async def document(directory: Path, cases: int, minutes: int, seed: int, out: Console) -> Part:
+    """Rounds of schemathesis until there were enough cases; the second has the other role's key.
+
+    That the time was up before is a failure: fewer cases than asked for have shown nothing.
+    """
     began = time.monotonic()
     reports: list[openapi.Report] = []
+    failures: list[str] = []
     async with (
         await development_server(SERVER_FLAGS) as environment,
         SandboxServer(SandboxConfig()) as seller,
@@ -93,7 +100,7 @@ async def _document(directory: Path, cases: int, minutes: int, seed: int, out: C
                 while (done := sum(report.cases for report in reports)) < cases:
                     left = minutes * 60 - (time.monotonic() - began)
                     if left <= 0:
-                        out.print(f"time is up: {done} of {cases} cases")
+                        failures.append(f"time is up: {done} of {cases} cases; --minutes gives it more than {minutes}")
                         break
                     place = directory / f"round-{len(reports)}"
                     place.mkdir()
@@ -109,7 +116,7 @@ async def _document(directory: Path, cases: int, minutes: int, seed: int, out: C
                         )
                     reports.append(found)
                 queue = engine.settings.task_queue
-                failures = await failed_tasks(client, queue, catalog_queue(queue))
+                failures += await failed_tasks(client, queue, catalog_queue(queue))
     failures += watch.findings
     for report in reports:
         failures += [f"{failure}\n{report.output}" for failure in report.failures]
