@@ -1,16 +1,25 @@
 """docker-compose.yml: what Docker Compose itself says of it, and the rules that we gave ourselves."""
 
+import asyncio
 import os
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from cli.local import temporal_command
 from marketplace.settings import PREFIX, load_sellers, load_settings, parse_duration
+from sandbox.server import SandboxServer
 from tests.deploy_files.files import ROOT, Json, load, run, unknown_settings
+from tests.support.engine import TEMPORAL
+from tests.support.http_server import free_port
+from tests.support.temporal import development_server
 from worker import GRACE
 
 COMPOSE: Json = load("docker-compose.yml")
@@ -154,6 +163,46 @@ def test_every_command_is_in_the_exec_form(service: Json) -> None:
     for name in ("command", "entrypoint"):
         assert isinstance(service.get(name, []), list)
     assert service.get("healthcheck", {"test": ["CMD"]})["test"][0] == "CMD"
+
+
+@each(LASTING)
+def test_every_lasting_service_is_asked_how_it_is(service: Json) -> None:
+    check = service["healthcheck"]
+    assert set(check) == {"test", "interval", "timeout", "start_period", "retries"}
+    assert parse_duration(check["timeout"]) <= parse_duration(check["interval"])
+
+
+def asked(name: str) -> str:
+    """The address that a service's health check asks."""
+    [url] = re.findall(r"http://127\.0\.0\.1:\d+/[\w./-]+", " ".join(SERVICES[name]["healthcheck"]["test"]))
+    return str(url)
+
+
+@pytest.mark.parametrize("name", ["temporal-ui", "api", "codec", "sandbox", "prometheus", "grafana"])
+def test_a_service_is_asked_at_the_port_that_it_serves(name: str) -> None:
+    [port] = SERVICES[name]["ports"]
+    assert urlsplit(asked(name)).port == int(port.rpartition(":")[2])
+
+
+async def test_the_sandbox_answers_what_its_health_check_asks(seller: SandboxServer) -> None:
+    python, *arguments = SERVICES["sandbox"]["healthcheck"]["test"][1:]
+    assert python == "python"
+    for path, healthy in (("settings", True), ("nothing", False)):
+        url = f"{seller.url}/sandbox/{path}"
+        command = [sys.executable, *(word.replace(asked("sandbox"), url) for word in arguments)]
+        ran = await asyncio.to_thread(subprocess.run, command, check=False, capture_output=True)
+        assert (ran.returncode == 0) is healthy, ran.stderr
+    assert urlsplit(asked("sandbox")).path == "/sandbox/settings"
+
+
+async def test_temporals_ui_answers_what_its_health_check_asks() -> None:
+    """The development server brings the UI of the release that the file names."""
+    told = await asyncio.to_thread(subprocess.check_output, [TEMPORAL, "--version"], text=True)
+    assert f"UI {SERVICES['temporal-ui']['image'].rpartition(':')[2]})" in told
+    port = free_port()
+    async with await development_server([], ui=True, ui_port=port), httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(asked("temporal-ui").replace(":8080", f":{port}"))
+    assert (answer.status_code, answer.json()) == (200, {"status": "OK"})
 
 
 @each()
