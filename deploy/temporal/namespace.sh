@@ -1,7 +1,10 @@
 #!/bin/sh
-# Makes the namespace with its retention, and the search attributes of orders and SKUs. May run again at every start.
+# Makes the namespace with its retention, and the search attributes of orders and SKUs. May run again at every start,
+# and gives a namespace that is there the retention that was set meanwhile.
 set -eu
-if ! temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1; then
+if temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1; then
+    temporal operator namespace update --namespace "$TEMPORAL_NAMESPACE" --retention "$TEMPORAL_RETENTION"
+else
     temporal operator namespace create --namespace "$TEMPORAL_NAMESPACE" --retention "$TEMPORAL_RETENTION"
 fi
 attributes() {

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from marketplace.temporal import listed_search_attributes
@@ -59,6 +61,12 @@ def ask(topology: Topology, statement: str) -> list[tuple[Any, ...]]:
         return connection.execute(statement.encode()).fetchall()
 
 
+async def kept_for(client: Client) -> timedelta:
+    """How long the client's namespace keeps what has closed."""
+    described = await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    return described.config.workflow_execution_retention_ttl.ToTimedelta()
+
+
 @pytest.mark.slow
 async def test_orders_and_catalog_live_in_postgresql_through_the_death_of_a_worker(topology: Topology) -> None:
     # All at once on an empty database: each wants to migrate it, and to add what Temporal lacks.
@@ -95,11 +103,13 @@ async def test_orders_and_catalog_live_in_postgresql_through_the_death_of_a_work
 async def test_the_namespace_job_may_run_at_every_start(temporal: Client) -> None:
     config = temporal.service_client.config
     namespace = f"orders-{uuid4().hex[:8]}"
-    for _ in range(2):
-        await make_namespace(config.target_host, namespace)
-    client = await Client.connect(config.target_host, namespace=namespace)
     wanted = {key.name: IndexedValueType.ValueType(key.indexed_value_type) for key in (*SEARCH_ATTRIBUTES, SKU_ID)}
-    assert await listed_search_attributes(client) == wanted
+    # As it is, and with another retention: longer, then shorter than the first.
+    for retention, days in (("30d", 30), ("30d", 30), ("45d", 45), ("7d", 7)):
+        await make_namespace(config.target_host, namespace, retention)
+        client = await Client.connect(config.target_host, namespace=namespace)
+        assert await kept_for(client) == timedelta(days=days)
+        assert await listed_search_attributes(client) == wanted
 
 
 @pytest.mark.parametrize("role", ["order_engine", "temporal"])

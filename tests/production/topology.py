@@ -56,9 +56,9 @@ async def make_roles(server: PostgresServer, **passwords: str) -> None:
     await script("deploy/postgres/roles.sh", **where, **passwords)
 
 
-async def make_namespace(address: str, namespace: str) -> None:
+async def make_namespace(address: str, namespace: str, retention: str = "30d") -> None:
     """What the namespace job does at every start."""
-    variables = {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace, "TEMPORAL_RETENTION": "30d"}
+    variables = {"TEMPORAL_ADDRESS": address, "TEMPORAL_NAMESPACE": namespace, "TEMPORAL_RETENTION": retention}
     await script("deploy/temporal/namespace.sh", **variables, TEMPORAL_CONFIG_FILE=os.devnull, HOME="/nowhere")
 
 
