@@ -53,6 +53,13 @@ class Database:
                     await connection.exec_driver_sql("BEGIN IMMEDIATE")
                 yield connection
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """One read without anything to commit, which is a turn less than a transaction. Raises StoreUnavailable."""
+        with available():
+            async with self._engine.connect() as connection:
+                yield connection
+
     def insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         """An insert that may be told what to do on a conflict, which each database spells its own way."""
         return postgresql.insert(table) if self.is_postgresql else sqlite.insert(table)

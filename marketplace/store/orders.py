@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import JSON, ColumnElement, Insert, Row, cast, func, select, tuple_, type_coerce, update
+from sqlalchemy import JSON, ColumnElement, Insert, Row, bindparam, cast, func, select, tuple_, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketplace.erasure import ERASED, erase_order, erase_payment
@@ -29,6 +29,7 @@ from marketplace.store.webhooks import has_pending, remove_events, write_events
 
 _page_key = tuple_(orders.c.created_at, orders.c.marketplace_order_id)
 _cursor_type: TypeAdapter[tuple[int, str]] = TypeAdapter(tuple[DatabaseInt, Identifier])
+_BY_ID = select(orders).where(orders.c.marketplace_order_id == bindparam("id"))
 _FIXED = {"marketplace_order_id", "seller", "created_at"}
 _RESET = 60_000_000
 """Microseconds by which a lower version must be the later one: more than clocks differ, and workflow tasks are lost."""
@@ -69,9 +70,8 @@ class SqlOrderStore:
             return await has_pending(connection, order.marketplace_order_id)
 
     async def get(self, marketplace_order_id: str) -> OrderRecord | None:
-        query = select(orders).where(orders.c.marketplace_order_id == marketplace_order_id)
-        async with self._database.transaction() as connection:
-            row = (await connection.execute(query)).first()
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_BY_ID, {"id": marketplace_order_id})).first()
         return None if row is None else _from_row(row)
 
     async def list(
