@@ -91,7 +91,7 @@ class _Examination:
         database = "look at ORDER_ENGINE_DATABASE_URL and at the database"
         settings, namespace = ("settings",), ("namespace",)
         runs, offers = ("namespace", "sellers file"), ("database", "sellers file")
-        attributes = ("search attributes", "sellers file")
+        attributes, both = ("search attributes", "sellers file"), ("search attributes", "database")
         return [
             Check("API address", self._api_address, needs=settings),
             Check("public URL", self._public_url, needs=("settings", "sellers file")),
@@ -112,6 +112,7 @@ class _Examination:
             Check("stuck imports", self._stuck_imports, temporal, namespace),
             Check("database", self._database, database, settings),
             Check("orders in need", self._orders_in_need, database, ("database",)),
+            Check("record and Temporal", self._record_agrees, f"{database}, and at Temporal", both),
             Check("waiting orders", self._waiting_orders, database, ("database",)),
             Check("failed offers", self._failed_offers, database, offers),
             Check("undelivered webhooks", self._webhooks, database, ("database",)),
@@ -239,6 +240,11 @@ class _Examination:
     async def _orders_in_need(self) -> Said:
         assert self._stores is not None
         return await order_checks.orders_in_need(self._stores.orders)
+
+    async def _record_agrees(self) -> Said:
+        assert self._stores is not None
+        queue, pause = self._settings.task_queue, self._limit / 5
+        return await order_checks.record_agrees(self._stores.orders, self._client, queue, pause)
 
     async def _waiting_orders(self) -> Said:
         assert self._stores is not None

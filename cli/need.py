@@ -28,9 +28,11 @@ class Asked:
 
 
 class InNeed(OrderPage):
-    """A page of parked orders, with all those that a bug holds up; `failing` is None when that could not be learned."""
+    """A page of parked orders, with those that a bug holds up; `failing` is None when that could not be learned."""
 
     failing: list[FailingOrder] | None = None
+    failing_count: int | None = None
+    """How many a bug holds up: more than are in `failing` when it has the newest alone."""
     unparked: list[Order] = Field(default=[], exclude=True)
     """Of the failing ones those that are not parked, and on the first page alone."""
     unrecorded: list[FailingOrder] = Field(default=[], exclude=True)
@@ -45,13 +47,17 @@ async def find_in_need(asked: Asked, desks: Desks) -> InNeed:
     Raises BadCursor and StoreUnavailable.
     """
     page = await desks.orders.page(asked.status, asked.seller, True, asked.limit, asked.cursor)
-    failing, untold = None, "this server does not tell whose workflow tasks fail"
+    held_up, untold = None, "this server does not tell whose workflow tasks fail"
     try:
         async with temporal(desks.client):
-            failing = await failing_orders(desks.client, asked.seller, asked.limit)
+            held_up = await failing_orders(desks.client, asked.seller, asked.limit)
     except (Closed, TemporalAway) as error:
         untold = str(error)
-    in_need = InNeed(orders=page.orders, next_cursor=page.next_cursor, failing=failing, untold=untold)
+    in_need = InNeed(orders=page.orders, next_cursor=page.next_cursor, untold=untold)
+    if held_up is None:
+        return in_need
+    failing = held_up.orders
+    in_need = in_need.model_copy(update={"failing": failing, "failing_count": held_up.count})
     if not failing or asked.cursor:
         return in_need
     found = [(one, await _find(desks, one)) for one in failing]
@@ -78,6 +84,7 @@ async def find_with_standing(marketplace_order_id: str, desks: Desks) -> tuple[O
         async with temporal(desks.client, _PATIENCE):
             return order, await standing(desks.client, order_workflow_id(order.seller, marketplace_order_id))
     except Closed:
-        return order, []
+        # What an operator is waited for does not close, nor is it forgotten with what has closed.
+        return order, ["not in Temporal: nobody follows the order any more"] if order.needs_attention else []
     except TemporalAway as error:
         return order, [f"not known, {error}"]

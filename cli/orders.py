@@ -180,6 +180,8 @@ def _print_page(page: OrderPage, filters: str) -> None:
     show(out, table)
     if failing:
         out.print(f"\n{TASKS_FAIL}: a bug holds these up; a worker that mends it brings them on", soft_wrap=True)
+    if more := (in_need.failing_count or 0) - len(failing):
+        out.print(f"{more} more of them are not shown: --limit shows up to 200, doctor counts all", soft_wrap=True)
     if page.next_cursor:
         parts = ("order-engine orders list", filters, f"--cursor {page.next_cursor}")
         out.print(f"\nMore: {' '.join(filter(None, parts))}", soft_wrap=True)

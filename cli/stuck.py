@@ -86,16 +86,26 @@ async def failing(client: Client, types: Collection[str], limit: int, beginning:
     return Failing(count, found)
 
 
-async def failing_orders(client: Client, seller: str | None, limit: int) -> list[FailingOrder] | None:
-    """The newest orders that a bug holds up, of one Seller or of all; None when the server cannot tell."""
+@dataclass(frozen=True)
+class FailingOrders:
+    """How many orders a bug holds up, and the newest of them."""
+
+    count: int
+    orders: list[FailingOrder]
+
+
+async def failing_orders(client: Client, seller: str | None, limit: int) -> FailingOrders | None:
+    """The orders that a bug holds up, of one Seller or of all; None when the server cannot tell."""
     held_up = await failing(client, ORDERS, limit, order_workflow_id(seller, "") if seller else "")
     if held_up is None:
         return None
-    return [
+    orders = [
         FailingOrder(seller=account, marketplace_order_id=order_id, workflow_id=one.id, problem=problem_of(one))
         for one in held_up.found
         for account, order_id in [_order_of(one.id)]
     ]
+    # Another one may have been marked, or mended, between the two questions.
+    return FailingOrders(max(held_up.count, len(orders)), orders)
 
 
 def problem_of(one: WorkflowExecution) -> str:
@@ -125,6 +135,7 @@ async def no_failing_tasks(client: Client, types: Collection[str]) -> Said:
 
 async def other_queues(client: Client, task_queue: str) -> Said:
     """Whether running workflows wait in task queues, other than this engine's own, that nobody polls."""
+    unseen = ""
     known, forsaken = [task_queue, catalog_queue(task_queue), webhook_queue(task_queue)], []
     ours = f"{_RUNNING} AND WorkflowType IN ({_quoted((*ORDERS, *CATALOG, *WEBHOOKS))})"
     for _ in range(_QUEUES):
@@ -139,10 +150,12 @@ async def other_queues(client: Client, task_queue: str) -> Said:
             break
         else:
             break
+    else:
+        unseen = f" ({_QUEUES} other queues were looked at, there may be more)"
     if not forsaken:
-        return State.OK, "no workflow waits in a queue that nobody polls"
+        return State.OK, f"no workflow waits in a queue that nobody polls{unseen}"
     return State.WARNING, (
-        f"workflows wait where nobody polls: {some(forsaken, len(forsaken))}; start a worker with that"
+        f"workflows wait where nobody polls{unseen}: {some(forsaken, len(forsaken))}; start a worker with that"
         " ORDER_ENGINE_TASK_QUEUE, they stay in the queue they were started in"
     )
 
@@ -175,11 +188,12 @@ async def stopped_orders(client: Client, task_queue: str) -> Said:
         now = (await _describe(client, one.id)).status
         if now in _FORCED:
             stopped.append(f"{one.id} ({_FORCED[now]})")
+    unseen = await _beyond(client, query, _CLOSED)
     if not stopped:
-        return State.OK, "none"
+        return State.OK, f"none{unseen}"
     first = stopped[0].partition(" ")[0]
     return State.WARNING, (
-        f"{len(stopped)} ended by force: {some(stopped, len(stopped))}; nobody follows them."
+        f"{len(stopped)} ended by force{unseen}: {some(stopped, len(stopped))}; nobody follows them."
         f" `temporal workflow reset --workflow-id {first} --type LastWorkflowTask --reason TEXT` brings one back"
     )
 
@@ -191,9 +205,10 @@ async def stuck_imports(client: Client, task_queue: str) -> Said:
     stuck = []
     async for one in client.list_workflows(query, limit=_IMPORTS):
         stuck += [f"{one.id} ({tries})" for tries in await _tries(client, await _describe(client, one.id), _MANY_TRIES)]
+    unseen = await _beyond(client, query, _IMPORTS)
     if not stuck:
-        return State.OK, "none"
-    return State.WARNING, f"{some(stuck, len(stuck))}: it goes on by itself once that is mended"
+        return State.OK, f"none{unseen}"
+    return State.WARNING, f"{some(stuck, len(stuck))}{unseen}: it goes on by itself once that is mended"
 
 
 async def standing(client: Client, workflow_id: str) -> list[str]:
@@ -224,6 +239,12 @@ async def _told(client: Client, pending: PendingActivityInfo) -> str:
 
 async def _describe(client: Client, workflow_id: str) -> WorkflowExecutionDescription:
     return await client.get_workflow_handle(workflow_id).describe()
+
+
+async def _beyond(client: Client, query: str, limit: int) -> str:
+    """Words about how many of a query were not looked at, because there are more than the limit; empty for none."""
+    count = (await client.count_workflows(query)).count
+    return f" among the newest {limit} of {count}" if count > limit else ""
 
 
 # --- words ---

@@ -16,10 +16,11 @@ CLOSED = "127.0.0.1:1"
 OF_TEMPORAL = {
     *("namespace", "search attributes", "worker", "catalog worker", "webhook worker", "other task queues"),
     *("failing orders", "failing catalog", "failing webhooks", "stopped orders", "removed Sellers"),
-    *("schedules", "failed imports", "stuck imports"),
+    *("schedules", "failed imports", "stuck imports", "record and Temporal"),
 }
+OF_ATTRIBUTES = {"removed Sellers", "record and Temporal"}
 OF_SELLERS = {"public URL", "Sellers", "removed Sellers", "schedules", "failed imports", "failed offers"}
-OF_DATABASE = {"orders in need", "waiting orders", "failed offers", "undelivered webhooks"}
+OF_DATABASE = {"orders in need", "record and Temporal", "waiting orders", "failed offers", "undelivered webhooks"}
 EVERY = (
     "settings",
     "sellers file",
@@ -42,6 +43,7 @@ EVERY = (
     "stuck imports",
     "database",
     "orders in need",
+    "record and Temporal",
     "waiting orders",
     "failed offers",
     "undelivered webhooks",
@@ -81,12 +83,12 @@ async def test_people_read_a_line_for_each_check_and_no_secrets(examined: Engine
         ({"TEMPORAL_TLS_CLIENT_CERT_PATH": "/nowhere"}, "Temporal", "TEMPORAL_ variables", OF_TEMPORAL),
         ({"TEMPORAL_TLS": "true"}, "Temporal", "does not speak TLS there): use its TLS port", OF_TEMPORAL),
         ({"TEMPORAL_NAMESPACE": "nowhere"}, "namespace", "set TEMPORAL_NAMESPACE", OF_TEMPORAL - {"namespace"}),
-        ({"TEMPORAL_NAMESPACE": "bare"}, "search attributes", "missing: Seller (Keyword), ", {"removed Sellers"}),
+        ({"TEMPORAL_NAMESPACE": "bare"}, "search attributes", "missing: Seller (Keyword), ", OF_ATTRIBUTES),
         (
             {"TEMPORAL_NAMESPACE": "wrong"},
             "search attributes",
             "NeedsAttention (Keyword, needed is Bool)",
-            {"removed Sellers"},
+            OF_ATTRIBUTES,
         ),
         ({"ORDER_ENGINE_TASK_QUEUE": "nobody-polls"}, "worker", "start one with `order-engine worker`", set()),
         (

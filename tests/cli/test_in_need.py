@@ -85,6 +85,7 @@ async def test_doctor_counts_them_by_their_reason(needy: Needy) -> None:
     counts = {code: int(count) for count, code in re.findall(r"(\d+) ([a-z-]+)[,;]", told)}
     assert counts == Counter(kind.code for kind in KINDS)
     assert told.startswith(f"{len(KINDS)} (")
+    assert found["record and Temporal"] == ("ok", "both know of the same number of orders in need")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -5,15 +5,18 @@ import json
 import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from temporalio import workflow
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from cli import stuck
 from marketplace.catalog import ChangeNotice
 from tests.cli.findings import findings
 from tests.cli.terminal import order_engine
@@ -61,9 +64,7 @@ async def until_found(check: str, state: str, seconds: float = 40) -> str:
     """What doctor says of a check, once it says this."""
     async with asyncio.timeout(seconds):
         while True:
-            ran = await order_engine("doctor", "--json")
-            # The worker in this process writes its log to the same stream.
-            found = findings(replace(ran, out=ran.out.splitlines()[-1]))
+            found = findings(await order_engine("doctor", "--json"))
             if found[check][0] == state:
                 break
             await asyncio.sleep(0.2)
@@ -91,17 +92,17 @@ async def start_sku(engine: Engine, seller: str) -> WorkflowHandle[Any, Any]:
 
 async def test_orders_that_a_bug_holds_up_are_found_and_a_mended_worker_brings_them_on(examined: Engine) -> None:
     known = await examined.placed()
-    stuck = new_order()
-    await examined.fault("place", "forbidden", stuck)
-    await examined.post(stuck, wait=0)
-    await examined.until(stuck, needsAttention=True)
+    parked = new_order()
+    await examined.fault("place", "forbidden", parked)
+    await examined.post(parked, wait=0)
+    await examined.until(parked, needsAttention=True)
     new = new_order()
     async with broken_workers(examined):
         assert (await examined.post(new, wait=0)).status_code == 202
         sku = await start_sku(examined, "acme")
-        for order in (known, stuck):
+        for order in (known, parked):
             await examined.workflow(order).signal("payment_reported", {"status": "approved", "transactionId": "t-1"})
-        ids = [order["marketplaceOrderId"] for order in (known, stuck, new)]
+        ids = [order["marketplaceOrderId"] for order in (known, parked, new)]
         told = await until_count(3)
         assert all(part in told for part in (BUG, "order/acme/T-", "deploy a worker that mends it"))
         found = findings(await order_engine("doctor", "--json"))
@@ -122,14 +123,18 @@ async def test_orders_that_a_bug_holds_up_are_found_and_a_mended_worker_brings_t
         assert {(one["marketplaceOrderId"], one["problem"]) for one in as_json["failing"]} == {
             (one, BUG) for one in ids
         }
+        short = await order_engine("orders", "list", "--needs-attention", "--limit", "1")
+        assert "\n2 more of them are not shown: --limit shows up to 200, doctor counts all\n" in short.out
+        as_json = json.loads((await order_engine("orders", "list", "--needs-attention", "--limit", "1", "--json")).out)
+        assert (len(as_json["failing"]), as_json["failingCount"]) == (1, 3)
         shown = (await order_engine("orders", "show", ids[0])).out
         assert f"its workflow tasks fail ({BUG}): a bug, it waits for a worker that mends it" in shown
 
     # Nothing that was said meanwhile is lost.
     await examined.until(known, status="handling", seconds=60)
     await examined.until(new, status="payment-pending", seconds=60)
-    await examined.resume(stuck, "retry")
-    await examined.until(stuck, status="handling", seconds=60)
+    await examined.resume(parked, "retry")
+    await examined.until(parked, status="handling", seconds=60)
     await sku.result()
     await until_found("failing orders", "ok")
     assert await attention() == {}
@@ -181,6 +186,73 @@ async def test_an_order_that_was_terminated_is_told_and_the_command_told_brings_
     await examined.until(order, status="handling")
     assert (await examined.ledger(order))["calls"]["place"] == 1
     await until_found("stopped orders", "ok")
+
+
+async def test_what_was_not_looked_at_is_told(examined: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stuck, "_CLOSED", 1)
+    orders = [await examined.placed() for _ in range(2)]
+    for order in orders:
+        await examined.workflow(order).terminate("by mistake")
+    try:
+        async with asyncio.timeout(20):
+            while " among the newest 1 of " not in (told := await until_found("stopped orders", "warning")):
+                pass
+        assert told.startswith("1 ended by force among the newest 1 of ")
+    finally:
+        for order in orders:
+            await examined.client.workflow_service.delete_workflow_execution(_deletion(examined.workflow(order).id))
+    monkeypatch.undo()
+
+
+def _deletion(workflow_id: str) -> DeleteWorkflowExecutionRequest:
+    execution = WorkflowExecution(workflow_id=workflow_id)
+    return DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=execution)
+
+
+async def parked_order(engine: Engine) -> dict[str, Any]:
+    order = new_order()
+    await engine.fault("place", "forbidden", order)
+    await engine.post(order, wait=0)
+    return await engine.until(order, needsAttention=True)
+
+
+async def test_an_order_in_need_that_the_record_has_lost_is_told_and_the_command_told_brings_it_back(
+    examined: Engine,
+) -> None:
+    order = await parked_order(examined)
+    await until_found("record and Temporal", "ok")
+    async with examined.stores.orders._database.transaction() as connection:
+        name = order["marketplaceOrderId"]
+        await connection.execute(text("DELETE FROM orders WHERE marketplace_order_id = :name"), {"name": name})
+    told = await until_found("record and Temporal", "warning")
+    workflow_id = examined.workflow(order).id
+    assert told.startswith(
+        f"the record knows of 0 orders in need, Temporal of 1; {workflow_id} in Temporal alone: the record follows"
+    )
+    command = told.split("`")[1].replace("ID", workflow_id).replace("temporal", TEMPORAL, 1)
+    address = examined.client.service_client.config.target_host
+    process = await asyncio.create_subprocess_exec(
+        *shlex.split(command), "--address", address, stdout=asyncio.subprocess.DEVNULL
+    )
+    assert await process.wait() == 0
+    await examined.until(order, status="payment-pending", needsAttention=False)
+    await until_found("record and Temporal", "ok")
+
+
+async def test_an_order_in_need_that_temporal_has_lost_is_told(examined: Engine) -> None:
+    order = await parked_order(examined)
+    handle = examined.workflow(order)
+    await examined.client.workflow_service.delete_workflow_execution(_deletion(handle.id))
+    told = await until_found("record and Temporal", "warning")
+    assert told.startswith(
+        f"the record knows of 1 orders in need, Temporal of 0; {handle.id} in the record alone: it follows"
+    )
+    shown = (await order_engine("orders", "show", order["marketplaceOrderId"])).out
+    assert "held up             not in Temporal: nobody follows the order any more" in shown
+    async with examined.stores.orders._database.transaction() as connection:
+        name = order["marketplaceOrderId"]
+        await connection.execute(text("DELETE FROM orders WHERE marketplace_order_id = :name"), {"name": name})
+    await until_found("record and Temporal", "ok")
 
 
 async def test_workflows_that_wait_where_nobody_polls_are_told(examined: Engine) -> None:

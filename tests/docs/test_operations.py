@@ -76,6 +76,7 @@ def test_the_manual_names_each_check_of_doctor_about_what_stands_still() -> None
         name for name in EVERY if name.split()[0] in {"failing", "failed", "stuck", "stopped", "waiting", "removed"}
     ]
     assert len(about) == 9
-    others = ("other task queues", "worker", "catalog worker", "webhook worker", "undelivered webhooks")
+    workers = ("other task queues", "worker", "catalog worker", "webhook worker")
+    others = (*workers, "undelivered webhooks", "record and Temporal")
     for name in (*about, *others):
         assert f"*{name}*" in " ".join(MANUAL.split()), name
