@@ -184,14 +184,14 @@ class Catalog:
         """Set fields of a known SKU; the values are not validated."""
         return self.put(self._skus[sku_id].model_copy(update=fields))
 
-    def reserve(self, units: dict[str, int]) -> str | None:
-        """Reserve all units or none. Answers the id of the first SKU that has too few, None when all are reserved."""
-        for sku_id, quantity in units.items():
-            if self._skus[sku_id].available < quantity:
-                return sku_id
+    def short_of(self, units: dict[str, int]) -> str | None:
+        """The id of the first SKU that has too few units to reserve, None when there are enough of all."""
+        return next((sku_id for sku_id, quantity in units.items() if self._skus[sku_id].available < quantity), None)
+
+    def reserve(self, units: dict[str, int]) -> None:
+        """Reserve units that are there."""
         for sku_id, quantity in units.items():
             self.edit(sku_id, reserved=self._skus[sku_id].reserved + quantity)
-        return None
 
     def release(self, units: dict[str, int]) -> None:
         """Give reserved units back."""

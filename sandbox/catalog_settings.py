@@ -75,5 +75,5 @@ class CatalogSettings(Model):
     rate_limit_scope: Literal["account", "group"] = "account"
     """One limit for all, or one for each of catalog, simulation and orders."""
     rate_limit_retry_after: Literal["absent", "seconds", "date"] = "absent"
-    down: Literal["no", "reset", "unavailable"] = "no"
-    """Serve nobody: reset every connection, or answer every request with 503."""
+    down: Literal["no", "reset", "unavailable", "forbidden"] = "no"
+    """Serve nobody: reset every connection, or answer every request with 503, or with 403."""

@@ -38,6 +38,9 @@ class Settings(CatalogSettings):
     """Form of the answer to a placed order (G1 row 7)."""
     answered_prices: Literal["sent", "seller"] = "sent"
     """Whether the answer's `items[].price` are the ones received or the Seller's own."""
+    place_repeat: Literal["refuse", "validate-first"] = "refuse"
+    """What a repeated placement gets: 400 FMT009 at once, or only when SLA, price and stock would do for a new order.
+    The first one's reservation counts as taken. Not documented by VTEX."""
     divergence_authorized_percent: Percent = 0.0
     """Orders created async whose prices differ by at most this are taken."""
     divergence_held_percent: Percent = 0.0

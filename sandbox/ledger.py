@@ -193,17 +193,17 @@ class Ledger:
 
     def place(self, placement: Placement, settings: Settings) -> Order:
         """Take an order and reserve its stock, or refuse it (contract section B2)."""
-        name = f"marketplace order id {placement.marketplace_order_id} for affiliate {placement.affiliate_id}"
-        if existing := self._orders.get(placement.marketplace_order_id):
-            if existing.status is Status.CANCELED:
-                raise ProtocolError("FMT0060", f"The request order with {name} is canceled and cannot be recreated")
-            raise ProtocolError("FMT009", f"The request order with {name} already exists")
+        if settings.place_repeat == "refuse":
+            self._check_id(placement)
         skus = [self._check_line(line, placement.postal_code, settings) for line in placement.lines]
         _check_sum(placement)
         divergence = _divergence(placement, skus, settings)
         reserved = dict(_units((line.sku_id, line.quantity) for line in placement.lines))
-        if short := self._catalog.reserve(reserved):
+        if short := self._catalog.short_of(reserved):
             raise ProtocolError("FMT002", f"Order reservation could not be done: item {short} has not enough stock")
+        if settings.place_repeat == "validate-first":
+            self._check_id(placement)
+        self._catalog.reserve(reserved)
         order = Order(
             marketplace_order_id=placement.marketplace_order_id,
             order_id=f"{placement.affiliate_id}-{placement.marketplace_order_id}",
@@ -324,6 +324,13 @@ class Ledger:
 
     def _is_returned(self, order: Order) -> bool:
         return order.status is Status.INVOICED and order.returned_value >= order.invoiced_value
+
+    def _check_id(self, placement: Placement) -> None:
+        name = f"marketplace order id {placement.marketplace_order_id} for affiliate {placement.affiliate_id}"
+        if existing := self._orders.get(placement.marketplace_order_id):
+            if existing.status is Status.CANCELED:
+                raise ProtocolError("FMT0060", f"The request order with {name} is canceled and cannot be recreated")
+            raise ProtocolError("FMT009", f"The request order with {name} already exists")
 
     def _check_line(self, line: PlacementLine, postal_code: str, settings: Settings) -> Sku:
         sku = self._catalog.sellable(line.sku_id)

@@ -25,6 +25,7 @@ from sandbox.transport import Gone, drop, read_body, send_answer
 _log = logging.getLogger("sandbox")
 _AT_ONCE = {FaultKind.RATE_LIMITED, FaultKind.ERROR, FaultKind.SERVER_ERROR, FaultKind.HTML, FaultKind.FORBIDDEN}
 _UNAVAILABLE = ProtocolError("1", "Service Unavailable", 503)
+_FORBIDDEN = ProtocolError("1", "Access denied", 403)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ class SellerRoutes:
             if settings.down == "reset":
                 await drop(scope, receive, reset=True)
             else:
-                await self._respond(send, entry, error_answer(_UNAVAILABLE, settings))
+                refusal = _FORBIDDEN if settings.down == "forbidden" else _UNAVAILABLE
+                await self._respond(send, entry, error_answer(refusal, settings))
             return
         if (limited := self._seller.traffic.limited(entry, settings)) is not None:
             entry.fault = "rate-limit"

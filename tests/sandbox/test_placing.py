@@ -63,6 +63,27 @@ async def test_a_repeat_is_refused_and_changes_nothing_even_when_the_stock_is_go
     assert (await caller.sku("2001"))["reserved"] == 2
 
 
+@pytest.mark.parametrize(("sku", "code"), [({"stock": 3}, "FMT002"), ({"price": 4190}, "FMT006"), ({}, "FMT009")])
+async def test_a_repeat_may_be_refused_as_a_new_order_before_its_id_is_looked_at(
+    caller: Caller, sku: dict[str, Any], code: str
+) -> None:
+    await caller.set(placeRepeat="validate-first")
+    assert (await caller.place()).status_code == 200
+    await caller.sku("2001", **sku)
+    response = await caller.place()
+    assert (response.status_code, code_of(response)) == (400, code)
+    assert (await caller.sku("2001"))["reserved"] == 2
+    assert (await caller.ledger())["calls"] == {"place": 2, "placeRejected": 1}
+
+
+async def test_a_seller_that_looks_at_the_id_last_refuses_the_spent_one_too(caller: Caller) -> None:
+    await caller.set(placeRepeat="validate-first")
+    await caller.place()
+    await caller.cancel()
+    assert code_of(await caller.place()) == "FMT0060"
+    assert (await caller.sku("2001"))["reserved"] == 0
+
+
 async def test_the_id_of_a_canceled_order_can_never_be_used_again(caller: Caller) -> None:
     await caller.place()
     await caller.cancel()

@@ -94,6 +94,14 @@ async def test_while_the_account_is_down_all_is_refused_and_noted(caller: Caller
     ]
 
 
+async def test_keys_may_lose_their_permission_for_a_while(caller: Caller) -> None:
+    await caller.set(down="forbidden")
+    assert [(await call(caller, route)).status_code for route in ("sku", "simulation")] == [403, 403]
+    assert (await caller.place()).status_code == 403
+    await caller.set(down="no")
+    assert (await caller.place()).status_code == 200
+
+
 async def test_an_account_can_be_down_from_the_start() -> None:
     config = SandboxConfig(settings=Settings(down="unavailable"))
     async with SandboxServer(config) as server, httpx.AsyncClient(base_url=server.url) as client:
