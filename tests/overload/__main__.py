@@ -2,7 +2,8 @@
 
 Orders are posted at a steady rate whether or not they are answered, as shoppers come. Refused ones are posted again
 when the flood is over, until each is placed: that, and nothing else, is what recovers. Everything runs as processes on
-free ports of loopback.
+free ports of loopback. Exits with 1 when an order is answered late, a process grows too much, or an order is not placed
+once.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import psutil
 
 from marketplace.process import leave
 from tests.overload.callbacks import check_reflected, complete, footprint, order_of_parts, reports, send
-from tests.overload.flood import Connection, Flood, Json, meanwhile, peak_memory, percentile
+from tests.overload.flood import Connection, Flood, Json, broken, meanwhile, peak_memory, percentile
 from tests.support.engine import Engine, new_order
 from tests.support.http_server import free_port
 from tests.support.processes import ROOT, EngineProcess, Started, TemporalServer
@@ -30,6 +31,8 @@ from sandbox.config import SandboxConfig
 from sandbox.server import serve
 serve(SandboxConfig(), port=int(sys.argv[1]))
 """
+GROWTH = 192.0
+"""MiB by which API and worker may grow: however many orders come, a worker keeps no more than it is set to."""
 
 
 @dataclass
@@ -83,11 +86,13 @@ async def placed_once(parts: Parts, orders: list[Json]) -> int:
     return placed
 
 
-async def measure(parts: Parts, count: int, rate: float) -> dict[str, str]:
-    """Offer the orders; then let the refused ones come again; then one order alone."""
+async def measure(parts: Parts, count: int, rate: float) -> tuple[dict[str, str], list[str]]:
+    """Offer the orders; then let the refused ones come again; then one order alone. The figures, and what is wrong."""
     quiet = percentile([await parts.timed() for _ in range(5)], 0.5)
     orders = [new_order() for _ in range(count)]
     async with peak_memory(**parts.pids) as peaks, meanwhile(lambda: parts.http.get("/health/live")) as health:
+        await asyncio.sleep(0.3)
+        alone = dict(peaks)
         begun = time.monotonic()
         flood = await offer(parts.url, orders, rate)
         seconds = time.monotonic() - begun
@@ -105,7 +110,12 @@ async def measure(parts: Parts, count: int, rate: float) -> dict[str, str]:
     taken = [one.seconds for one in flood.answers if one.taken]
     refused = [one.seconds for one in flood.answers if not one.taken]
     placed = await placed_once(parts, orders)
-    return {
+    # The server keeps what it was told; these two must not.
+    ours = {name: peaks[name] for name in ("API", "worker")}
+    wrong = broken(taken, alone, ours, GROWTH)
+    if placed != count:
+        wrong.append(f"{count - placed} orders were not placed once")
+    figures = {
         "offered": f"{count} orders at {rate:g}/s",
         "taken": f"{len(taken)} ({len(taken) / seconds:.0f}/s)",
         "refused": f"{len(refused)} (503 or 429, each with Retry-After)",
@@ -119,6 +129,7 @@ async def measure(parts: Parts, count: int, rate: float) -> dict[str, str]:
         "orders placed once at the Seller": f"{placed} of {count}",
         **{f"peak memory of {name}": f"{peak:.0f} MiB" for name, peak in peaks.items()},
     }
+    return figures, wrong
 
 
 async def told_much(engine: Engine, parts: int) -> dict[str, str]:
@@ -139,7 +150,7 @@ async def told_much(engine: Engine, parts: int) -> dict[str, str]:
     }
 
 
-async def run(arguments: argparse.Namespace, directory: Path) -> dict[str, str]:
+async def run(arguments: argparse.Namespace, directory: Path) -> tuple[dict[str, str], list[str]]:
     port, sandbox_port = free_port(), free_port()
     url, sandbox = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}"
     environment = {
@@ -164,9 +175,9 @@ async def run(arguments: argparse.Namespace, directory: Path) -> dict[str, str]:
             processes = {"API": api, "worker": worker, "Temporal": temporal}
             parts = Parts(engine, url, http, {name: pid(process) for name, process in processes.items()})
             await engine.sku("2001", stock=10_000_000)
-            result = await measure(parts, arguments.orders, arguments.rate)
+            figures, wrong = await measure(parts, arguments.orders, arguments.rate)
             engine.http.base_url = httpx.URL(url)
-            return {**result, **await told_much(engine, arguments.callbacks // 4)}
+            return {**figures, **await told_much(engine, arguments.callbacks // 4)}, wrong
 
 
 def main() -> int:
@@ -178,11 +189,11 @@ def main() -> int:
     arguments = parser.parse_args()
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory(prefix="overload-") as directory:
-        result = asyncio.run(run(arguments, Path(directory)))
+        result, wrong = asyncio.run(run(arguments, Path(directory)))
     load = " ".join(f"{one:.1f}" for one in psutil.getloadavg())
     lines = [f"{name:<40} {value}" for name, value in {**result, "load average at the end": load}.items()]
-    sys.stdout.write("\n".join([*lines, ""]))
-    return 0
+    sys.stdout.write("\n".join([*lines, *(f"wrong: {one}" for one in wrong), ""]))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

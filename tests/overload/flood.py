@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
+from api.deps import DEFAULT_WAIT
 from api.problems import MEDIA_TYPE
 
 Json = dict[str, Any]
@@ -20,6 +21,8 @@ TAKEN = {200, 201, 202}
 REFUSED = {429, 503}
 LONGEST = 600.0
 """Seconds of one flood, by which it must be over."""
+IN_TIME = 2 * DEFAULT_WAIT
+"""Seconds within which an order that is taken is answered: after half of them the API answers what is known by then."""
 IDLE = 2.0
 """Seconds after which a connection is not used any more: the server is about to close it."""
 
@@ -129,6 +132,20 @@ def percentile(values: list[float], share: float) -> float:
     """The value below which this share of all lies; 0 of none."""
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+
+
+def broken(taken: list[float], quiet: dict[str, float], peaks: dict[str, float], growth: float) -> list[str]:
+    """What a flood must not do and did: answer late what it took, or let a process grow by more than so many MiB.
+
+    `taken` are seconds; `quiet` and `peaks` MiB by process, before and at most.
+    """
+    found, late = [], percentile(taken, 0.99)
+    if late > IN_TIME:
+        found.append(f"{late:.1f} s to answer an order that was taken, p99: {IN_TIME:g} s are the limit")
+    for name, most in peaks.items():
+        if most - quiet[name] > growth:
+            found.append(f"the {name} grew from {quiet[name]:.0f} to {most:.0f} MiB: {growth:.0f} MiB are the limit")
+    return found
 
 
 @asynccontextmanager
