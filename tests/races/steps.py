@@ -165,6 +165,27 @@ async def retry(life: Life) -> None:
     assert (await life.stage.engine.resume(life.order, "retry")).status_code == 200
 
 
+def locked_out(route: str) -> Way:
+    """The way to a held call which the Seller then refuses to our keys."""
+
+    async def way(life: Life) -> None:
+        await sold(life)
+        await life.kept(route, "hold")
+        await life.kept(route, "forbidden")
+        await post(life)
+        await life.stage.held(life.order, route)
+
+    return way
+
+
+async def cancel_refused(life: Life) -> None:
+    await dispatched(life)
+    await life.kept("cancel", "hold")
+    await life.kept("cancel", "forbidden")
+    life.say("customer cancels")
+    await life.stage.held(life.order, "cancel")
+
+
 async def invoiced(life: Life) -> None:
     await life.until(status="invoiced")
 
@@ -199,11 +220,12 @@ SILENT: Final[Json] = {"cancelLate": "silent", "cancelWindowSeconds": 0}
 
 STEPS: Final[dict[str, Step]] = {
     "simulate": Step(sold, Cue(other=post), (BEFORE, ASKED, AFTER), call="simulate"),
-    # A Seller has nothing to report of an order that it has not got.
-    "place": Step(simulating, Cue(release="simulate"), (BEFORE, DONE, AFTER), call="place"),
+    "simulate parked": Step(locked_out("simulate"), Cue(release="simulate"), (BEFORE, DURING), under_way=parked),
+    "place": Step(simulating, Cue(release="simulate"), CALL, call="place"),
+    "place parked": Step(locked_out("place"), Cue(release="place"), (BEFORE, DURING), under_way=parked),
     "await payment": Step(placing, Cue(release="place"), WAIT, under_way=pending, end=Cue(say=("payment approved",))),
     "authorize dispatch": Step(placed, Cue(say=("payment approved",)), CALL, call="dispatch"),
-    "dispatch parked": Step(refused, Cue(release="dispatch"), (BEFORE, DURING), under_way=parked),
+    "dispatch parked": Step(refused, Cue(release="dispatch"), WAIT, under_way=parked, end=Cue(say=("invoice",))),
     "dispatch retried": Step(refused_and_parked, Cue(other=retry), (ASKED, DONE), call="dispatch"),
     "follow fulfillment": Step(
         dispatching, Cue(release="dispatch"), WAIT, under_way=handling, end=Cue(say=("invoice",))
@@ -211,10 +233,11 @@ STEPS: Final[dict[str, Step]] = {
     "invoiced": Step(
         dispatched, Cue(say=("invoice",)), WAIT, under_way=invoiced, end=Cue(say=("tracking", "delivery"))
     ),
-    "return window": Step(shipped, Cue(say=("delivery",)), (BEFORE, DURING), under_way=delivered),
+    "return window": Step(shipped, Cue(say=("delivery",)), WAIT, under_way=delivered, end=Cue(say=("return",))),
     "cancel, not paid": Step(placed, Cue(say=("customer cancels",)), CALL, call="cancel"),
     "cancel, dispatched": Step(dispatched, Cue(say=("customer cancels",)), CALL, call="cancel"),
-    "cancel, expired": Step(sold, Cue(other=post), (ASKED, DONE, AFTER), call="cancel", impatient=True),
+    "cancel, expired": Step(placing, Cue(release="place"), CALL, call="cancel", impatient=True),
+    "cancel parked": Step(cancel_refused, Cue(release="cancel"), (BEFORE, DURING), under_way=parked),
     "await the Seller's decision": Step(
         asking,
         Cue(release="cancel"),

@@ -48,6 +48,7 @@ AT_SELLER: Final = {
 """The order's status in the Seller's ledger, and how often its dispatch was authorized in effect."""
 
 PARKED: Final = "authorizing-fulfillment !dispatch-refused"
+LOCKED_OUT: Final = "{} !seller-credentials"
 CUSTOMER: Final = "canceled-by-customer"
 SELLER: Final = "canceled-by-seller"
 
@@ -83,14 +84,35 @@ TABLE: Final[dict[str, dict[str, Pair]]] = {
         ends(200, "payment-pending", WAITING),
         ends(200, "payment-pending", WAITING),
     ),
+    "simulate parked": _row(
+        ends(200, LOCKED_OUT.format("simulating"), NONE),
+        ends(200, "payment-denied", NONE),
+        ends(200, CUSTOMER, NONE),
+        ends(200, SELLER, NONE),
+        ends(200, LOCKED_OUT.format("simulating"), NONE),
+        ends(200, LOCKED_OUT.format("simulating"), NONE),
+        ends(200, LOCKED_OUT.format("simulating"), NONE),
+    ),
     "place": _row(
         ends(200, "handling", DISPATCHED),
         ends(200, "payment-denied", CANCELED, before=("payment-denied", NONE)),
         ends(200, CUSTOMER, CANCELED, before=(CUSTOMER, NONE)),
-        ends(200, SELLER, CANCELED, before=(SELLER, NONE)),
+        # Asked it cannot have the order yet; one that says so all the same has it afterwards, unpaid.
+        ends(200, SELLER, CANCELED, before=(SELLER, NONE), asked=(SELLER, WAITING)),
         ends(200, "payment-pending", WAITING),
         ends(200, "payment-pending", WAITING),
         ends(200, "payment-pending", WAITING),
+    ),
+    "place parked": _row(
+        ends(200, LOCKED_OUT.format("placing"), NONE),
+        ends(200, "payment-denied", NONE),
+        # An answer that a cancellation has overtaken is doubted: the Seller is asked again after a moment.
+        ends(200, CUSTOMER, NONE, before=("cancellation-requested", NONE)),
+        # What it says it has canceled is asked for again, to be sure of it.
+        ends(200, SELLER, WAITING, before=(LOCKED_OUT.format("placing"), NONE)),
+        ends(200, LOCKED_OUT.format("placing"), NONE),
+        ends(200, LOCKED_OUT.format("placing"), NONE),
+        ends(200, LOCKED_OUT.format("placing"), NONE),
     ),
     # Ends with the payment's approval.
     "await payment": _row(
@@ -112,14 +134,15 @@ TABLE: Final[dict[str, dict[str, Pair]]] = {
         ends(200, "handling", DISPATCHED),
         ends(200, "handling", DISPATCHED),
     ),
+    # Ends with an invoice.
     "dispatch parked": _row(
-        ends(200, PARKED, WAITING),
-        ends(409, PARKED, WAITING),
-        ends(200, CUSTOMER, CANCELED),
-        ends(200, SELLER, CANCELED),
+        ends(200, PARKED, WAITING, after=("invoiced", WAITING)),
+        ends(409, PARKED, WAITING, after=("invoiced", WAITING)),
+        ends(200, CUSTOMER, CANCELED, after=("invoiced", WAITING)),
+        ends(200, SELLER, CANCELED, after=("invoiced !canceled-after-invoice", CANCELED)),
         ends(200, "invoiced", WAITING),
-        ends(200, PARKED, WAITING),
-        ends(200, PARKED, WAITING),
+        ends(200, PARKED, WAITING, after=("shipped", WAITING)),
+        ends(200, PARKED, WAITING, after=("returned", WAITING)),
     ),
     "dispatch retried": _row(
         ends(200, "handling", DISPATCHED),
@@ -156,14 +179,20 @@ TABLE: Final[dict[str, dict[str, Pair]]] = {
         ends(200, "shipped", INVOICED, after=("delivered", INVOICED)),
         ends(200, "returned", INVOICED),
     ),
-    # Begins with the delivery.
+    # Begins with the delivery, ends with the return.
     "return window": _row(
-        ends(200, "delivered", INVOICED),
-        ends(409, "delivered", INVOICED),
-        ends(409, "delivered", INVOICED),
-        ends(409, "delivered", INVOICED, before=("delivered !canceled-after-invoice", INVOICED)),
-        ends(200, "delivered", INVOICED),
-        ends(200, "delivered", INVOICED),
+        ends(200, "delivered", INVOICED, after=("returned", INVOICED)),
+        ends(409, "delivered", INVOICED, after=("returned", INVOICED)),
+        ends(409, "delivered", INVOICED, after=("returned", INVOICED)),
+        ends(
+            409,
+            "delivered",
+            INVOICED,
+            before=("delivered !canceled-after-invoice", INVOICED),
+            after=("returned", TAKEN_BACK),
+        ),
+        ends(200, "delivered", INVOICED, after=("returned", INVOICED)),
+        ends(200, "delivered", INVOICED, after=("returned", INVOICED)),
         ends(200, "returned", INVOICED),
     ),
     "cancel, not paid": _row(
@@ -190,14 +219,24 @@ TABLE: Final[dict[str, dict[str, Pair]]] = {
         ends(200, CUSTOMER, TAKEN_BACK),
         ends(200, CUSTOMER, TAKEN_BACK),
     ),
+    # Before it, an event finds the order placed, with all of its time before it.
     "cancel, expired": _row(
-        ends(409, "expired", CANCELED),
-        ends(200, "expired", CANCELED),
-        ends(409, "expired", CANCELED),
-        ends(200, "expired", CANCELED),
+        ends(409, "expired", CANCELED, before=("handling", DISPATCHED)),
+        ends(200, "expired", CANCELED, before=("payment-denied", CANCELED)),
+        ends(409, "expired", CANCELED, before=(CUSTOMER, CANCELED)),
+        ends(200, "expired", CANCELED, before=(SELLER, CANCELED)),
         ends(200, "expired !invoiced-after-end", CANCELED),
         ends(200, "expired", CANCELED),
         ends(200, "expired", CANCELED),
+    ),
+    "cancel parked": _row(
+        ends(200, LOCKED_OUT.format("cancellation-requested"), DISPATCHED),
+        ends(409, LOCKED_OUT.format("cancellation-requested"), DISPATCHED),
+        ends(202, LOCKED_OUT.format("cancellation-requested"), DISPATCHED),
+        ends(200, CUSTOMER, TAKEN_BACK),
+        ends(200, "invoiced", INVOICED),
+        ends(200, LOCKED_OUT.format("cancellation-requested"), DISPATCHED),
+        ends(200, LOCKED_OUT.format("cancellation-requested"), DISPATCHED),
     ),
     # Ends with the Seller's cancel callback.
     "await the Seller's decision": _row(
