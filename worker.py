@@ -25,6 +25,7 @@ from marketplace.errors import EngineError
 from marketplace.metrics_server import MetricsServer
 from marketplace.order_watch import orders_watched
 from marketplace.process import leave, run_loop, settle
+from marketplace.safety import check_worker_safety
 from marketplace.security import CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool
@@ -148,6 +149,7 @@ def build_webhook_worker(client: Client, settings: Settings, storefront: Storefr
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then finish what is running, within GRACE."""
     log = get_logger("worker")
+    check_worker_safety(settings)
     sellers = load_sellers(settings)
     tracing = open_tracing("worker")
     runtime = build_runtime(settings)

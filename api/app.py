@@ -27,10 +27,11 @@ from api.webhook_desk import WebhookDesk
 from marketplace.errors import EngineError
 from marketplace.metrics_server import MetricsServer
 from marketplace.process import run_loop, settle
+from marketplace.safety import check_api_safety
 from marketplace.security import AffiliateTokens, ApiKeys, CallbackTokens
 from marketplace.seller.base import SellerConfig
 from marketplace.seller.client import SellerPool, Timeouts
-from marketplace.settings import Settings, check_api_safety, load_sellers, load_settings, secret_keys
+from marketplace.settings import Settings, load_sellers, load_settings, secret_keys
 from marketplace.store.base import OrderStore, StoreUnavailable
 from marketplace.store.stores import Stores, open_stores
 from marketplace.telemetry import configure_logging, get_logger

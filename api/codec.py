@@ -28,8 +28,9 @@ from api.problems import Problem
 from api.routes.health import live
 from api.server import Server, server_config
 from marketplace.codec import EncryptionCodec, PayloadUnreadable
+from marketplace.safety import check_codec_safety
 from marketplace.security import ApiKeys, Role
-from marketplace.settings import Settings, check_codec_safety
+from marketplace.settings import Settings
 from marketplace.telemetry import get_logger
 
 MAX_BODY: Final = 8 * 1024 * 1024

@@ -19,8 +19,9 @@ from cli.checks import Check, Finding, Findings, Said, State, make_checks, someo
 from cli.output import columns, console, print_json, show
 from cli.seller_check import ask_seller
 from cli.session import CommandError, quiet_runtime
+from marketplace.safety import check_api_safety
 from marketplace.seller.base import SellerConfig
-from marketplace.settings import Settings, check_api_safety, is_loopback, load_sellers, load_settings
+from marketplace.settings import Settings, is_loopback, load_sellers, load_settings
 from marketplace.store.base import StoreUnavailable
 from marketplace.store.stores import Stores, open_migrated_stores
 from marketplace.temporal import connect, listed_search_attributes
@@ -139,7 +140,7 @@ class _Examination:
 
     async def _api_address(self) -> Said:
         check_api_safety(self._settings)
-        how = "this machine only" if self._settings.on_loopback else "keys are set"
+        how = "keys are set" if self._settings.leads_outside else "this machine only"
         return State.OK, f"{self._settings.host}:{self._settings.port}, {how}"
 
     async def _public_url(self) -> Said:

@@ -18,8 +18,9 @@ from temporalio.common import SearchAttributeIndexedValueType, SearchAttributeKe
 
 from cli.supervisor import Part, answers, polls, temporal_answers
 from marketplace.errors import EngineError
+from marketplace.safety import check_api_safety
 from marketplace.security import AffiliateTokens, KeyHash, new_api_key
-from marketplace.settings import PREFIX, Settings, check_api_safety, load_settings, secret_keys
+from marketplace.settings import PREFIX, Settings, load_settings, secret_keys
 from workflows.catalog_policies import SKU_ID
 from workflows.policies import SEARCH_ATTRIBUTES, order_workflow_id
 

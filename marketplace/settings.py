@@ -10,7 +10,7 @@ import re
 import secrets
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -35,10 +35,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from marketplace.assortment import RulesInvalid, load_rules
 from marketplace.errors import EngineError
 from marketplace.orders import Identifier
-from marketplace.security import MIN_KEY, weakness
+from marketplace.security import MIN_KEY
 from marketplace.seller.base import SellerConfig
 from marketplace.setting_values import (
-    MAKE_ENCRYPTION_KEY,
     Address,
     ApiKeyHashes,
     BaseUrl,
@@ -180,9 +179,13 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def on_loopback(self) -> bool:
-        """Whether the API can be reached from this machine only."""
-        return is_loopback(self.host)
+    def leads_outside(self) -> list[str]:
+        """The variables by which the API is open to other machines: its own address, or one that leads to it.
+
+        Behind a proxy the API listens on a loopback address and is open to all the world.
+        """
+        places = {"host": self.host, "public_url": urlsplit(self.public_url).hostname or ""}
+        return [variable_of(name) for name, host in places.items() if not is_loopback(host)]
 
 
 def load_settings() -> Settings:
@@ -191,11 +194,11 @@ def load_settings() -> Settings:
     Raises SettingsError that names every variable with a problem.
     """
     # What comes from a file is given like an argument, since it has its variable for itself.
-    filed: dict[str, Any] = {name: value for name in SECRETS if (value := _from_file(_variable(name))) is not None}
+    filed: dict[str, Any] = {name: value for name in SECRETS if (value := _from_file(variable_of(name))) is not None}
     try:
         return Settings(**filed)
     except ValidationError as error:
-        raise SettingsError("; ".join(_problems(error, _variable))) from None
+        raise SettingsError("; ".join(_problems(error, variable_of))) from None
 
 
 def read_secret(variable: str) -> str:
@@ -214,71 +217,6 @@ def _from_file(variable: str) -> str | None:
         raise SettingsError(str(error)) from None
 
 
-def check_api_safety(settings: Settings) -> None:
-    """Refuse to open the API to other machines without keys, or with keys that can be guessed. Raises SettingsError."""
-    if settings.on_loopback:
-        return
-    problems = [
-        f"{_variable(name)} is not set: set it, or {PREFIX}HOST to 127.0.0.1"
-        for name in ("storefront_keys", "operator_keys", "secret_key")
-        if not getattr(settings, name)
-    ]
-    problems += [
-        f"{_variable(name)} has a key that {weak}: make one with 'order-engine keys new'"
-        for name, weak in _weak_keys(settings)
-    ]
-    if not settings.encryption_keys:
-        problems.append(f"{_variable('encryption_keys')} is not set: {MAKE_ENCRYPTION_KEY}")
-    if problems:
-        raise SettingsError("; ".join(problems))
-
-
-def check_codec_safety(settings: Settings, host: str) -> None:
-    """Refuse to serve decoding without a key to decode with, or to others without operator keys. Raises SettingsError.
-
-    `host` is where it is to listen.
-    """
-    problems = []
-    if not settings.encryption_keys:
-        problems.append(f"{_variable('encryption_keys')} is not set: set it as for worker and API")
-    if not is_loopback(host):
-        weak = [weak for name, weak in _weak_keys(settings) if name == "operator_keys"]
-        if not settings.operator_keys:
-            problems.append(f"{_variable('operator_keys')} is not set: set it, or listen on 127.0.0.1")
-        elif weak:
-            problems.append(f"{_variable('operator_keys')} has a key that {weak[0]}")
-    if problems:
-        raise SettingsError("; ".join(problems))
-
-
-def check_encryption(settings: Settings, temporal_address: str) -> None:
-    """Refuse to let Temporal keep customers' data as plain text, but on a machine that keeps all to itself.
-
-    That is one where Temporal (`temporal_address`, host:port), the API and the public URL are all on a loopback
-    address; which processes of the engine ask does not matter. Raises SettingsError.
-    """
-    if settings.encryption_keys:
-        return
-    places = {
-        "TEMPORAL_ADDRESS": temporal_address.rpartition(":")[0] or temporal_address,
-        _variable("public_url"): urlsplit(settings.public_url).hostname or "",
-        _variable("host"): settings.host,
-    }
-    outside = [name for name, host in places.items() if not is_loopback(host)]
-    if outside:
-        raise SettingsError(
-            f"{_variable('encryption_keys')} is not set, and {' and '.join(outside)}"
-            f" {'lead' if len(outside) > 1 else 'leads'} beyond this machine: {MAKE_ENCRYPTION_KEY}"
-        )
-
-
-def _weak_keys(settings: Settings) -> Iterator[tuple[str, str]]:
-    api_keys = {"storefront_keys": settings.storefront_keys, "operator_keys": settings.operator_keys}
-    found = [(name, key.weakness) for name, keys in api_keys.items() for key in keys]
-    found += [("secret_key", weakness(key.get_secret_value())) for key in settings.secret_key]
-    return (one for one in found if one[1])
-
-
 def secret_keys(settings: Settings) -> tuple[SecretStr, ...]:
     """The keys of the callback tokens, at least one: the first signs, all verify.
 
@@ -287,7 +225,7 @@ def secret_keys(settings: Settings) -> tuple[SecretStr, ...]:
     """
     if settings.secret_key:
         return settings.secret_key
-    if not settings.on_loopback:
+    if settings.leads_outside:
         raise SettingsError(f"{PREFIX}SECRET_KEY is not set: set it to the same random text in every process")
     path = settings.data_dir / "secret.key"
     try:
@@ -463,7 +401,7 @@ def _secret(field: str, variable: str | None, *, required: bool) -> SecretStr:
 # --- messages ---
 
 
-def _variable(field: str) -> str:
+def variable_of(field: str) -> str:
     return f"{PREFIX}{field.upper()}"
 
 

@@ -32,7 +32,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from marketplace.codec import EncryptionCodec
 from marketplace.errors import EngineError
-from marketplace.settings import PREFIX, Settings, SettingsError, check_encryption
+from marketplace.safety import check_encryption
+from marketplace.settings import PREFIX, Settings, SettingsError
 from marketplace.temporal_trouble import START_IT, diagnose, short_cause
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:7233"

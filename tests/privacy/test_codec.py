@@ -16,8 +16,9 @@ from temporalio.client import Client
 
 from api.codec import COOKIE, MAX_BODY, create_codec_app
 from marketplace.codec import EncryptionCodec
+from marketplace.safety import check_codec_safety
 from marketplace.security import EncryptionKey
-from marketplace.settings import Settings, SettingsError, check_codec_safety
+from marketplace.settings import Settings, SettingsError
 from marketplace.temporal import data_converter
 from sandbox.server import SandboxServer
 from tests.support.engine import TEMPORAL, Engine, new_order
@@ -216,6 +217,17 @@ async def test_guessing_keys_is_slowed() -> None:
         (
             "0.0.0.0",
             {"encryption_keys": (KEY,), "operator_keys": ["short"]},
+            "OPERATOR_KEYS has a key that is too short",
+        ),
+        # A proxy on this machine lets others in, as the UI's origin tells.
+        (
+            "127.0.0.1",
+            {"encryption_keys": (KEY,), "ui_origins": ["https://temporal.example.com"]},
+            "ORDER_ENGINE_OPERATOR_KEYS is not set",
+        ),
+        (
+            "127.0.0.1",
+            {"encryption_keys": (KEY,), "ui_origins": ["https://temporal.example.com"], "operator_keys": ["short"]},
             "OPERATOR_KEYS has a key that is too short",
         ),
         ("127.0.0.1", {"encryption_keys": (KEY,)}, None),

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from marketplace.safety import check_api_safety, check_encryption, check_worker_safety
 from marketplace.security import KeyHash
 from marketplace.settings import (
     SECRETS,
     Settings,
     SettingsError,
     _create_once,
-    check_api_safety,
-    check_encryption,
     load_sellers,
     load_settings,
     parse_duration,
@@ -277,10 +277,16 @@ def test_a_loopback_address_needs_no_keys(host: str) -> None:
     check_api_safety(Settings(host=host))
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "::", "shop.internal"])
-def test_any_other_address_needs_all_keys(host: str) -> None:
+PROXIED: dict[str, Any] = {"host": "127.0.0.1", "public_url": "https://orders.example.com"}
+"""A proxy on this machine lets others in."""
+
+
+@pytest.mark.parametrize(
+    "places", [{"host": "0.0.0.0"}, {"host": "192.168.1.7"}, {"host": "::"}, {"host": "shop.internal"}, PROXIED]
+)
+def test_any_other_address_needs_all_keys(places: dict[str, Any]) -> None:
     with pytest.raises(SettingsError) as caught:
-        check_api_safety(Settings(host=host))
+        check_api_safety(Settings(**places))
 
     names = [part.split()[0] for part in str(caught.value).split("; ")]
     kinds = ("STOREFRONT_KEYS", "OPERATOR_KEYS", "SECRET_KEY", "ENCRYPTION_KEYS")
@@ -300,7 +306,7 @@ LAPTOP = "127.0.0.1:7233"
         ("shop.acct.tmprl.cloud:7233", {}, "TEMPORAL_ADDRESS leads"),
         (LAPTOP, {"public_url": "https://orders.example.com"}, "ORDER_ENGINE_PUBLIC_URL leads"),
         (LAPTOP, {"host": "0.0.0.0", "public_url": "http://127.0.0.1"}, "ORDER_ENGINE_HOST leads"),
-        ("temporal", {"host": "10.0.0.1"}, "TEMPORAL_ADDRESS and ORDER_ENGINE_PUBLIC_URL and ORDER_ENGINE_HOST lead"),
+        ("temporal", {"host": "10.0.0.1"}, "TEMPORAL_ADDRESS and ORDER_ENGINE_HOST and ORDER_ENGINE_PUBLIC_URL lead"),
     ],
 )
 def test_what_leads_beyond_this_machine_needs_encryption(
@@ -335,8 +341,14 @@ def test_a_key_that_can_be_guessed_is_refused_where_others_can_reach_the_api(
     with pytest.raises(SettingsError) as caught:
         check_api_safety(load_settings())
     assert str(caught.value) == f"ORDER_ENGINE_{name} {expected} 'order-engine keys new'"
+    if name == "SECRET_KEY":
+        with pytest.raises(SettingsError, match="ORDER_ENGINE_SECRET_KEY has a key that"):
+            check_worker_safety(load_settings())
+    else:
+        check_worker_safety(load_settings())
     setenv(monkeypatch, HOST="127.0.0.1")
     check_api_safety(load_settings())
+    check_worker_safety(load_settings())
 
 
 # --- secrets in files ---
@@ -448,9 +460,13 @@ def test_the_slower_of_two_processes_takes_the_faster_ones_secret_key(tmp_path: 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_secret_key_is_made_up_where_others_can_reach_the_api() -> None:
+@pytest.mark.parametrize("places", [{"host": "0.0.0.0"}, PROXIED])
+@pytest.mark.parametrize("check", [secret_keys, check_worker_safety])
+def test_no_secret_key_is_made_up_where_others_can_reach_the_api(
+    check: Callable[[Settings], object], places: dict[str, Any]
+) -> None:
     with pytest.raises(SettingsError, match="ORDER_ENGINE_SECRET_KEY is not set"):
-        secret_keys(Settings(host="0.0.0.0"))
+        check(Settings(**places))
     assert not Path(".order-engine").exists()
 
 
