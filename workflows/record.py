@@ -155,7 +155,8 @@ class OrderRecorder:
         version = self._promised = self._state().version if claim else 0
         try:
             yield
-            self.saved = max(self.saved, version)
+            if claim is not None and version > self.saved:
+                self.saved, self.told = version, claim.version
         finally:
             self._promised = 0
 
