@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import TypeAdapter
@@ -17,6 +17,9 @@ from marketplace.process import leave
 from tests.chaos.invariants import INVARIANTS
 from tests.chaos.plan import draw
 from tests.chaos.run import Report, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -50,7 +53,37 @@ def chaos(
         show(report, out)
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(TypeAdapter(list[Report]).dump_json(reports, indent=2))
+    out.print(as_markdown(reports), markup=False, soft_wrap=True)
     raise typer.Exit(1 if any(report.violations for report in reports) else 0)
+
+
+def as_markdown(reports: list[Report]) -> str:
+    """The rows of the table in docs/reliability.md."""
+    columns: dict[str, Callable[[Report], str]] = {
+        "Seed": lambda report: str(report.seed),
+        "Orders": lambda report: f"{report.orders:,}",
+        "Kills": lambda report: f"{report.kills}: {_listed(report.kills_of)}",
+        "Other blows": lambda report: str(sum(report.blows.values()) - report.kills),
+        "Seller answers until the healing, wrong ones": lambda report: (
+            f"{report.answers_until_healed:,}, {report.faulty_share_until_healed:.0%}"
+        ),
+        "Lost by the network": lambda report: f"{sum(report.network.values()):,}",
+        "Reports of the Seller, refused ones": lambda report: (
+            f"{report.callbacks:,}, {sum(report.refused_callbacks.values())}"
+        ),
+        "Parked": lambda report: f"{sum(report.parked.values())}: {_listed(report.parked)}",
+        "Took": lambda report: f"{report.seconds:.0f} s",
+        "Invariants broken": lambda report: (
+            f"{len({violation.invariant for violation in report.violations})} of {len(INVARIANTS)}"
+        ),
+    }
+    lines = [list(columns), ["---"] * len(columns)]
+    lines += [[column(report) for column in columns.values()] for report in reports]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
 def show(report: Report, out: Console) -> None:
@@ -58,7 +91,7 @@ def show(report: Report, out: Console) -> None:
     figures = {name: value for name, value in asdict(report).items() if name not in {"seed", "violations"}}
     table = Table("", "", title=f"Seed {report.seed}", show_header=False)
     for name, value in figures.items():
-        text = ", ".join(f"{key} {count}" for key, count in value.items()) if isinstance(value, dict) else str(value)
+        text = _listed(value) if isinstance(value, dict) else str(value)
         table.add_row(name.replace("_", " "), text)
     out.print(table)
     checked = Table("invariant", "violations")

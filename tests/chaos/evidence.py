@@ -37,10 +37,12 @@ class Evidence:
     """By id, of each SKU that was changed: what the Seller says now, whether the last read told that, and our offer."""
     bugs: list[str] = field(default_factory=list)
     """Workflow tasks that failed by a defect of ours, and alarming lines of logs."""
-    retried: int = 0
-    """Parked orders that an operator's `retry` was needed for."""
-    parked: dict[str, int] = field(default_factory=dict)
-    """How many were parked, by reason."""
+    shown: dict[str, list[str]] = field(default_factory=dict)
+    """The statuses that were answered to who read an order during the run, in that order."""
+    said: dict[str, list[str]] = field(default_factory=dict)
+    """What an operator said to an order that was parked or flagged."""
+    reasons: dict[str, set[str]] = field(default_factory=dict)
+    """The codes for which it was."""
 
 
 async def collect(stack: Stack, shop_changed: set[str], diaries: dict[str, Diary], client: Client) -> Evidence:

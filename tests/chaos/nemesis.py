@@ -24,6 +24,11 @@ class Nemesis:
     def kills(self) -> int:
         return sum(count for (_, blow), count in self.counts.items() if blow == Blow.KILL)
 
+    @property
+    def kills_of(self) -> dict[str, int]:
+        """SIGKILLs by part; of the database its crashes."""
+        return {part: count for (part, blow), count in sorted(self.counts.items()) if blow == Blow.KILL}
+
     async def keep_running(self) -> None:
         """Start again what has ended by itself, such as a worker that found no Temporal when it was started."""
         while True:
@@ -47,14 +52,11 @@ class Nemesis:
             if strike.part == "database" and self._stack.postgres is None:
                 return
             self.counts[strike.part, strike.blow] += 1
-            if strike.blow is Blow.DOWN:
-                await self._shop.down(strike.seconds)
-            elif strike.blow is Blow.FREEZE and strike.part != "database":
-                self._stack.signal(strike.part, signal.SIGSTOP)
-                try:
+            if strike.part == "seller":
+                await self._shop.down(strike.seconds, forbidden=strike.blow is Blow.FORBID)
+            elif strike.blow is Blow.FREEZE:
+                async with self._stack.frozen(strike.part):
                     await asyncio.sleep(strike.seconds)
-                finally:
-                    self._stack.signal(strike.part, signal.SIGCONT)
             else:
                 await self._end(strike)
                 await asyncio.sleep(strike.seconds)

@@ -3,11 +3,12 @@
 import asyncio
 import random
 from collections import Counter
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
 
-from tests.chaos.plan import ITEM, Fate, OrderPlan
+from tests.chaos.plan import ITEM, PRICE, Fate, OrderPlan, Trouble
 
 Json = dict[str, Any]
 
@@ -25,6 +26,9 @@ _FAULTS: Final[list[Json]] = [
     {"kind": "html", "percent": 1},
 ]
 _TRIES: Final = 400
+_DISPATCHED: Final = ("window-to-cancel", "ready-for-handling")
+_UNDISPATCHED: Final = 20.0
+"""Seconds after which a Seller goes on with what it has invoiced, authorized or not."""
 _LEDGER_EVERY: Final = 0.3
 
 
@@ -43,17 +47,19 @@ class Shop:
         self._seen = asyncio.Condition()
         self.conflicts: Counter[str] = Counter()
         """Callbacks that the engine has refused by 4xx, by kind: the Seller gives up on those."""
+        self.sending = 0
+        """Reports that are under way, and repeated until they are answered."""
         self.changed: set[str] = set()
         """SKUs that were changed, and told of."""
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
-    async def prepare(self, notification_endpoint: str, cancel_late: str) -> None:
-        """Set the switches."""
+    async def prepare(self, notification_endpoint: str, drawn: Json) -> None:
+        """Set the switches, those of the plan among them."""
         switches = {
+            **drawn,
             "notificationEndpoint": notification_endpoint,
-            "cancelLate": cancel_late,
             "cancelWindowSeconds": 1.0,
             "noticeAttempts": 500,
             "callbackBackoffMaxSeconds": 1.0,
@@ -71,11 +77,18 @@ class Shop:
             spared -= own
             (await self._http.post("/faults", json=scaled)).raise_for_status()
 
-    async def down(self, seconds: float) -> None:
-        """Answer nothing for a while."""
-        (
-            await self._http.put("/settings", json={"down": self._dice.choice(["unavailable", "reset"])})
-        ).raise_for_status()
+    async def expect(self, plan: OrderPlan) -> None:
+        """Get ready for an order that is about to be posted: its trouble, and its units."""
+        if plan.item != ITEM:
+            sku = {"name": f"The last of {plan.id}", "price": PRICE, "stock": plan.quantity}
+            (await self._http.put(f"/skus/{plan.item}", json=sku)).raise_for_status()
+        for fault in plan.faults:
+            (await self._http.post("/faults", json=fault)).raise_for_status()
+
+    async def down(self, seconds: float, *, forbidden: bool = False) -> None:
+        """Answer nothing for a while, or 403."""
+        how = "forbidden" if forbidden else self._dice.choice(["unavailable", "reset"])
+        (await self._http.put("/settings", json={"down": how})).raise_for_status()
         await asyncio.sleep(seconds)
         (await self._http.put("/settings", json={"down": "no"})).raise_for_status()
 
@@ -94,7 +107,7 @@ class Shop:
 
     async def change_skus(self, changes: int, every: float) -> None:
         """Change some SKUs again and again; the sandbox tells the engine of each, until it is told that it heard."""
-        ids = [sku["id"] for sku in (await self._http.get("/skus")).json() if sku["id"] != ITEM]
+        ids = [sku["id"] for sku in (await self._http.get("/skus")).json() if "100001" < sku["id"] < "2"]
         for _ in range(changes):
             sku_id = self._dice.choice(ids)
             change: Json = self._dice.choice(
@@ -112,36 +125,46 @@ class Shop:
     async def lead(self, plan: OrderPlan) -> None:
         """Do with an order what its fate wants of the Seller; ends with nothing done when it is never dispatched."""
         if plan.fate is Fate.SELLER_CANCELS and plan.hurried:
-            await self._until(plan, "waiting-ffmt-authorization", "window-to-cancel", "ready-for-handling")
+            await self._until(plan, "waiting-ffmt-authorization", *_DISPATCHED)
+        elif plan.trouble is Trouble.EARLY_INVOICE:
+            await self._until(plan, "waiting-ffmt-authorization", *_DISPATCHED)
+            for number, value in self._parts(plan).items():
+                await self._send(plan, *_invoice(number, value))
+            with suppress(TimeoutError):
+                # What is invoiced the engine needs not dispatch any more, should that be refused.
+                async with asyncio.timeout(_UNDISPATCHED):
+                    await self._until(plan, *_DISPATCHED)
         else:
-            await self._until(plan, "window-to-cancel", "ready-for-handling")
+            await self._until(plan, *_DISPATCHED)
         if plan.fate is Fate.SELLER_CANCELS:
             await asyncio.sleep(plan.cancels_after)
             await self._send(plan, "cancel", {"reason": "damaged in the warehouse"})
             return
         await asyncio.sleep(self._dice.uniform(0, 2))
         await self._http.post(f"/orders/{plan.id}/handling")
-        parts = self._parts(plan)
+        reports = self._reports(plan)
+        if plan.shuffled:
+            self._dice.shuffle(reports)
+        for kind, body in reports:
+            await self._send(plan, kind, body)
+
+    def _reports(self, plan: OrderPlan) -> list[tuple[str, Json]]:
+        """What there is to tell of an order that is delivered, or returned."""
+        parts, reports = self._parts(plan), list[tuple[str, Json]]()
         for number, value in parts.items():
-            invoice = {"invoiceNumber": number, "invoiceValue": value, "items": []}
-            tracking = {"invoiceNumber": number, "route": "number"}
-            reports: list[tuple[str, Json]] = [("invoice", invoice), ("tracking", tracking)]
-            if plan.early_tracking:
-                reports.reverse()
-            for kind, body in reports:
-                await self._send(plan, kind, body)
-        for number in parts:
-            await self._send(plan, "delivery", {"invoiceNumber": number, "isDelivered": True})
+            both = [_invoice(number, value), ("tracking", {"invoiceNumber": number, "route": "number"})]
+            reports += reversed(both) if plan.early_tracking else both
+        reports += [("delivery", {"invoiceNumber": number, "isDelivered": True}) for number in parts]
         if plan.fate is Fate.RETURNED:
-            value = sum(parts.values())
-            await self._send(plan, "invoice", {"type": "Input", "invoiceNumber": f"R-{plan.id}", "invoiceValue": value})
+            reports.append(_invoice(f"R-{plan.id}", sum(parts.values()), "Input"))
+        return reports
 
     def _parts(self, plan: OrderPlan) -> dict[str, int]:
         """Invoice numbers and values in cents: the whole order, or two parts of it."""
         value = int(plan.body["marketplacePaymentValue"])
         if plan.fate is not Fate.IN_PARTS:
             return {f"NF-{plan.id}-1": value}
-        first = self._dice.randint(1, value - 1)
+        first = random.Random(plan.id).randint(1, value - 1)
         return {f"NF-{plan.id}-1": first, f"NF-{plan.id}-2": value - first}
 
     async def _until(self, plan: OrderPlan, *statuses: str) -> None:
@@ -150,7 +173,13 @@ class Shop:
 
     async def _send(self, plan: OrderPlan, kind: str, body: Json) -> None:
         """Send a callback as often as planned, until one of them is answered for good."""
-        body = {**body, "times": plan.repeats, "together": True}
+        self.sending += 1
+        try:
+            await self._repeat(plan, kind, {**body, "times": plan.repeats, "together": True})
+        finally:
+            self.sending -= 1
+
+    async def _repeat(self, plan: OrderPlan, kind: str, body: Json) -> None:
         for _ in range(_TRIES):
             try:
                 answer = await self._http.post(f"/orders/{plan.id}/{kind}", json=body)
@@ -163,3 +192,7 @@ class Shop:
                     self.conflicts[kind] += 1
                 return
             await asyncio.sleep(0.3)
+
+
+def _invoice(number: str, value: int, kind: str = "Output") -> tuple[str, Json]:
+    return "invoice", {"type": kind, "invoiceNumber": number, "invoiceValue": value, "items": []}

@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
+import psycopg
 from pydantic import SecretStr
 
 from marketplace.security import AffiliateTokens
@@ -127,7 +129,7 @@ class Stack:
             await self.temporal.end(number)
         elif part == "database":
             if self.postgres is not None:
-                await asyncio.to_thread(self.postgres.crash)
+                await asyncio.to_thread(self.postgres.crash if number == signal.SIGKILL else self.postgres.stop)
         else:
             await self.processes[part].end(number)
 
@@ -141,12 +143,37 @@ class Stack:
         else:
             await self.processes[part].start()
 
-    def signal(self, part: str, number: int) -> None:
-        """Send a signal to a part that goes on living, such as SIGSTOP and SIGCONT."""
-        if part in self.processes:
-            self.processes[part].send(number)
-        elif part == "temporal":
-            self.temporal.send(number)
+    @asynccontextmanager
+    async def frozen(self, part: str) -> AsyncIterator[None]:
+        """Stop a part where it is, and let it go on at the end. Connections stay open, and nobody answers on them."""
+        if part == "database":
+            sessions = await asyncio.to_thread(self._sessions)
+            self._freeze_database(sessions)
+            try:
+                yield
+            finally:
+                self._freeze_database(sessions, thaw=True)
+        else:
+            process = self.temporal if part == "temporal" else self.processes[part]
+            process.send(signal.SIGSTOP)
+            try:
+                yield
+            finally:
+                process.send(signal.SIGCONT)
+
+    def _sessions(self) -> list[int]:
+        """The processes that serve the database's connections."""
+        assert self.postgres is not None
+        with psycopg.connect(self.postgres.url("postgres").replace("+psycopg", "")) as connection:
+            query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            return [pid for (pid,) in connection.execute(query)]
+
+    def _freeze_database(self, sessions: list[int], *, thaw: bool = False) -> None:
+        assert self.postgres is not None
+        self.postgres.freeze(thaw=thaw)
+        for pid in sessions:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT if thaw else signal.SIGSTOP)
 
     def _environment(self, sellers: Path, plan: Plan) -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if name.startswith("ORDER_ENGINE_")}
