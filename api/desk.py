@@ -31,6 +31,7 @@ from marketplace.errors import EngineError
 from marketplace.orders import (
     Action,
     CancelRequest,
+    Invoice,
     Model,
     Order,
     OrderRequest,
@@ -45,6 +46,7 @@ from marketplace.store.base import OrderPage, OrderRecord, OrderStore
 from workflows.messages import (
     CancelAnswer,
     CancelOutcome,
+    InvoiceReport,
     OperatorNote,
     OrderAnswer,
     OrderInput,
@@ -258,7 +260,7 @@ class OrderDesk:
         if isinstance(report, SellerCancelReport):
             _check(seller_cancel_conflict(order.status, has_open_invoice=has_open_invoice(order.invoices)))
             _check_ended(order)
-        else:
+        elif not (isinstance(report, InvoiceReport) and any(_same(report.invoice, one) for one in order.invoices)):
             raise OrderConflict(f"the order has ended as {order.status} and takes no more reports")
 
     # --- how Temporal is asked ---
@@ -403,6 +405,12 @@ class OrderDesk:
 
 class _Late(EngineError):  # noqa: N818
     """A worker has taken the update but not finished it in time."""
+
+
+def _same(invoice: Invoice, known: Invoice) -> bool:
+    """Whether an invoice is one that is known, sent again: some Sellers date it anew with each try."""
+    number = (invoice.type, invoice.invoice_number) == (known.type, known.invoice_number)
+    return number and invoice.invoice_value in {known.invoice_value, None}
 
 
 def _check(conflict: str | None) -> None:

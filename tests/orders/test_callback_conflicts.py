@@ -86,6 +86,11 @@ async def test_an_order_that_has_ended_takes_no_new_report_but_knows_the_old_one
     await engine.workflow(order).result()
     again = await invoice(engine, order, "A")
     assert (again.status_code, again.json()["receipt"]) == (200, sold.json()["receipt"])
+    # Some Sellers date an invoice anew with each try: what it says is known all the same.
+    dated = await invoice(engine, order, "R", VALUE, "Input", issuanceDate="2026-03-02T10:00:01")
+    assert dated.status_code == 200, dated.text
+    assert (await invoice(engine, order, "R", VALUE - 1, "Input")).status_code == 409
+    assert (await invoice(engine, order, "A", VALUE, "Input")).status_code == 409
     for late in (invoice, tracking, delivery):
         answer = await late(engine, order, "B")
         assert answer.status_code == 409
