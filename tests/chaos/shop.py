@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import httpx
@@ -195,4 +196,6 @@ class Shop:
 
 
 def _invoice(number: str, value: int, kind: str = "Output") -> tuple[str, Json]:
-    return "invoice", {"type": kind, "invoiceNumber": number, "invoiceValue": value, "items": []}
+    """An invoice that is the very same however often it is repeated."""
+    dated = {"issuanceDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return "invoice", {"type": kind, "invoiceNumber": number, "invoiceValue": value, "items": [], **dated}
