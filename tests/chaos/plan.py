@@ -225,7 +225,7 @@ def draw(seed: int, orders: int, per_second: float, kills: int, payment_deadline
 def _order(dice: random.Random, seed: int, number: int, at: float) -> OrderPlan:
     [fate] = dice.choices(list(_SHARES), list(_SHARES.values()))
     trouble = _trouble(dice, fate)
-    times = dice.choice([1, 2, 50])
+    times = dice.choice([2, 4, 50])
     return OrderPlan(
         id=f"C{seed}-{number:05}",
         at=at,

@@ -10,7 +10,8 @@ KILLS = 8
 
 
 async def test_nothing_is_lost_and_nothing_done_twice_while_everything_breaks(tmp_path: Path) -> None:
-    plan = draw(seed=11, orders=ORDERS, per_second=3, kills=KILLS, payment_deadline=15)
+    # A seed whose few orders meet every trouble, and whose database is frozen.
+    plan = draw(seed=1882, orders=ORDERS, per_second=3, kills=KILLS, payment_deadline=15)
     report = await run(plan, tmp_path, seller_faults=0.3)
     assert report.violations == []
     assert sum(report.statuses.values()) == ORDERS
