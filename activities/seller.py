@@ -57,6 +57,7 @@ from workflows.policies import (
     CANCEL_ORDER,
     CHECK_CART,
     PLACE_ORDER,
+    PLACEMENT_LAG,
     READ_ORDER,
     SELLER_FAILURE,
 )
@@ -265,7 +266,8 @@ async def _placed_before(seller: Seller, ref: OrderRef, value: int, refusal: Sel
             raise refusal from error
         # A try came before this one, and the Seller's order store may lag behind it: it is looked for once more.
         activity.heartbeat(_MISSED)
-        raise _lagging(error) from error
+        pause = call.retry_policy.initial_interval.total_seconds() if call.retry_policy else 1.0
+        raise _lagging(error, PLACEMENT_LAG * pause) from error
     except SellerError as trouble:
         if trouble.failure.verdict is Verdict.CREDENTIALS and call.attempt == 1:
             raise refusal from trouble  # the key may not read orders
@@ -305,9 +307,13 @@ async def _read(seller: Seller, ref: OrderRef, value: int) -> SellerOrder:
     return found
 
 
-def _lagging(error: SellerError) -> SellerError:
-    """Not found, though the Seller has it by its own word: its order store lags, or a page of the edge answered."""
-    return SellerUnknownOutcome(error.failure.model_copy(update={"verdict": Verdict.UNKNOWN_OUTCOME}))
+def _lagging(error: SellerError, pause: float | None = None) -> SellerError:
+    """Not found, though the Seller has it by its own word: its order store lags, or a page of the edge answered.
+
+    `pause` in seconds: not asked again before.
+    """
+    update = {"verdict": Verdict.UNKNOWN_OUTCOME, "retry_after": pause or error.failure.retry_after}
+    return SellerUnknownOutcome(error.failure.model_copy(update=update))
 
 
 def _as_canceled(error: SellerError) -> SellerRefused:

@@ -151,7 +151,7 @@ class OrderConversation:
         cancellation = self._state.cancellation
         if cancellation is None or (cancellation.state is CancelState.REFUSED and not cancellation.ends_order):
             await self._recorder.caught_up()
-            _refuse(self._state.history[-1].detail)
+            _refuse((cancellation and cancellation.refusal) or self._state.history[-1].detail)
         answer = await self._answer()
         outcome = CancelOutcome.CANCELED if self._state.canceled else CancelOutcome.PENDING
         return CancelAnswer(order=answer.order, version=answer.version, outcome=outcome)

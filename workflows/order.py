@@ -290,8 +290,9 @@ class OrderWorkflow(OrderConversation):
 
     async def park_refused_cancellation(self) -> None:
         """An unpaid order that the Seller will not cancel: only a person can settle that."""
-        last = self._state.history[-1].detail
-        reason = Reason(code=ReasonCode.CANCELLATION_REFUSED, message=last)
+        cancellation = self._state.cancellation
+        why = (cancellation and cancellation.refusal) or self._state.history[-1].detail
+        reason = Reason(code=ReasonCode.CANCELLATION_REFUSED, message=why)
         await self._park(Parked(step=Step.CANCEL, reason=reason), self.park_refused_cancellation)
 
     async def await_operator(self) -> None:

@@ -3,6 +3,8 @@
 from datetime import datetime
 from enum import StrEnum
 
+from pydantic import Field
+
 from marketplace.orders import Action, Model, OrderStatus, PaymentReport, Reason, ReasonCode
 from workflows.fulfillment import Report
 from workflows.messages import SellerCancelReport
@@ -55,6 +57,8 @@ class Cancellation(Model):
     state: CancelState
     reason: str = ""
     requested_by_user: bool = False
+    refusal: str = Field(default="", exclude_if=lambda value: not value)
+    """In which words the Seller has refused it."""
 
     @property
     def ends_order(self) -> bool:

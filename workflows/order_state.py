@@ -220,12 +220,12 @@ def apply(state: OrderState, event: Event, at: datetime) -> OrderState:  # noqa:
         case Resumed():
             return _resumed(state, event, at)
         case ReturnWindowClosed():
-            closed = _with(state, window_closed=True)
-            return state if state.window_closed else _told(state, closed, at, "return window over")
+            return state if state.window_closed else _told(state, _with(state, window_closed=True), at, _CLOSED)
         case Noted(detail=detail):
             return _told(state, state, at, detail)
 
 
+_CLOSED = "return window over"
 _OVERFULL = "the Seller reported more than an order can hold: what came last was not kept"
 _CANCELED_AFTER_INVOICE = "the Seller canceled after it had invoiced; a return invoice is needed"
 
@@ -345,8 +345,8 @@ def _cancel_settled(state: OrderState, outcome: CancelState, at: datetime, detai
     # An order that ends anyway is ended by the Seller's late word too, though an invoice had refused it before.
     if not known.open and not (known.ends_order and outcome is CancelState.CONFIRMED):
         return state
-    after = _with(state, cancellation=known.model_copy(update={"state": outcome}), parked=None)
-    return _told(state, after, at, detail)
+    settled = {"state": outcome, "refusal": detail if outcome is CancelState.REFUSED else ""}
+    return _told(state, _with(state, cancellation=known.model_copy(update=settled), parked=None), at, detail)
 
 
 def _seller_canceled(state: OrderState, report: SellerCancelReport, at: datetime) -> OrderState:
@@ -397,7 +397,8 @@ def _reported(state: OrderState, report: Report, at: datetime) -> OrderState:
         return _with(after, version=state.version + 1)
     if amounts.has_open_invoice and _is_sale(report) and (known := after.cancellation) is not None and known.open:
         # The invoice is the Seller's refusal (contract B4). What must not go on is left to an operator by the workflow.
-        after = _with(after, cancellation=known.model_copy(update={"state": CancelState.REFUSED}), parked=None)
+        refused = {"state": CancelState.REFUSED, "refusal": _describe(report)}
+        after = _with(after, cancellation=known.model_copy(update=refused), parked=None)
     if after.progress is OrderStatus.DELIVERED and state.delivered_at is None and state.stage is OrderStatus.HANDLING:
         after = _with(after, delivered_at=at)
     after = _told(state, after, at, _describe(report))

@@ -249,3 +249,17 @@ def test_dispatch_is_not_started_twice() -> None:
     state = follow(fresh(), *TO_HANDLING)
     assert follow(state, DispatchStarted()) is state
     assert follow(state, DispatchAuthorized()) is state
+
+
+@pytest.mark.parametrize(
+    ("refusing", "words"),
+    [
+        (CancelDenied(detail="the Seller refuses to cancel: too late"), "the Seller refuses to cancel: too late"),
+        (SALE, "invoice N-1 over 94.70"),
+    ],
+)
+def test_why_a_cancellation_was_refused_is_known_whatever_happens_after(refusing: Event, words: str) -> None:
+    state = follow(fresh(), *TO_HANDLING, WISH, refusing, tracked("N-1"))
+    assert state.history[-1].detail != words
+    assert state.cancellation is not None
+    assert (state.cancellation.state, state.cancellation.refusal) == (CancelState.REFUSED, words)
