@@ -55,6 +55,17 @@ def test_the_manifests_fit_the_schemas_of_kubernetes(rendered: Path) -> None:
     assert (ran.stdout + ran.stderr).count(" passed ") == len(DOCUMENTS) + 1  # and the generated ConfigMap
 
 
+def test_the_rule_that_lets_traces_out_is_one_once_it_is_no_comment(tmp_path: Path) -> None:
+    text = (BASE / "network.yaml").read_text()
+    [rule] = re.findall(r"^ +# - to:\n(?: +#   .*\n)+", text, re.MULTILINE)
+    file = tmp_path / "network.yaml"
+    file.write_text(text.replace(rule, rule.replace("# ", "")))
+    ran = run("kubernetes-validate", "--strict", file)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    policies = {one["metadata"]["name"]: one["spec"] for one in load_all(file.read_text())}
+    assert [{"port": 4318}] in [rule["ports"] for rule in policies["engine-to-its-parts"]["egress"]]
+
+
 def test_a_field_that_kubernetes_does_not_know_is_refused(rendered: Path) -> None:
     wrong = rendered.with_name("wrong.yaml")
     wrong.write_text(rendered.read_text().replace("runAsNonRoot:", "runAsNobody:"))
