@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What `make audit` asks about.
+AUDITED ?= requirements/run.txt
 # A stamp per lock file and project file: set-up runs again only when one of them changed.
 READY := $(VENV)/.ready
 
@@ -66,7 +68,7 @@ forge: $(READY)  ## Guess 100,000 tokens of callbacks at a running API, and coun
 audit: $(READY)  ## Ask a service of known vulnerabilities about every locked package (needs the internet)
 	@test -x $(VENV)/audit/bin/pip || $(PYTHON) -m venv $(VENV)/audit
 	@$(VENV)/audit/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/audit.txt
-	@$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements/run.txt $(ARGS)
+	@$(VENV)/audit/bin/pip-audit --strict --require-hashes --disable-pip --requirement $(AUDITED) $(ARGS)
 
 format: $(READY)  ## Let ruff format and fix what it can
 	@$(BIN)/ruff format .
