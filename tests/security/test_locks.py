@@ -86,6 +86,9 @@ def test_everything_is_installed_by_hash() -> None:
 
 def test_the_audit_asks_about_what_runs() -> None:
     """It needs a service of vulnerabilities, so it is run by people and not here."""
-    [recipe] = re.findall(r"^audit:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert "--require-hashes" in recipe
-    assert "requirements/run.txt" in recipe
+    makefile = (ROOT / "Makefile").read_text()
+    [recipe] = re.findall(r"^audit:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    [asked] = re.findall(r"pip-audit (.+)", recipe)
+    assert "--require-hashes" in asked
+    assert "--requirement $(AUDITED)" in asked
+    assert "\nAUDITED ?= requirements/run.txt\n" in makefile
