@@ -12,8 +12,6 @@ VULNERABLE = "Found 1 known vulnerability in 1 package"
 UNKNOWN = "ERROR:pip_audit._cli:{0}: Dependency not found on PyPI and could not be audited: {0} (1.0)"
 REFUSED = "Failed to establish a new connection: [Errno 111] Connection refused"
 RETRIED = f"WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError({REFUSED})': /simple/a/"
-    f"WARNING: Retrying (Retry(total=4)) after connection broken by 'NewConnectionError(\"{REFUSED}\")': /simple/a/"
-)
 NO_VERSION = "ERROR: Could not find a version that satisfies the requirement pip-audit==2.10.1 (from versions: {})"
 CLIENT = "Traceback (most recent call last):\n    raise ConnectionError(e, request=request)\nrequests.exceptions."
 POOL = "HTTPSConnectionPool(host='pypi.org', port=443)"
