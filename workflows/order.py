@@ -392,9 +392,11 @@ class OrderWorkflow(OrderConversation):
                 retry_policy=ONE_TRY,
                 summary=f"{step} ({self._state.seller})",
             )
-            return await self._ended(calling)
+            answer = await self._ended(calling)
+            self._recorder.has_learned()
         finally:
             self._recorder.held = False
+        return answer
 
     async def _ended(self, calling: ActivityHandle[Result], stops: Callable[[], bool] = bool) -> Result:
         """What comes of a Seller's call. Nothing that happens meanwhile leaves its outcome unheard.

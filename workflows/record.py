@@ -59,6 +59,7 @@ class OrderRecorder:
         self._writing = False
         self._behind = False
         self._asked_at: int | None = None
+        self._learned_at: int | None = None
         self._patient = False
         self._promised = 0
         self.runs = runs
@@ -115,6 +116,17 @@ class OrderRecorder:
     def deferred(self) -> bool:
         """Whether the record waits for the next workflow task, when what it tells is durable, to be written quickly."""
         return self._patient and self._is_accepting and self.asking is not None and not self._is_moving()
+
+    def has_learned(self) -> None:
+        """Take note of an answer that is durable only with this workflow task: another may be worked out in its place.
+
+        The record must not tell before what came of it.
+        """
+        self._learned_at = workflow.info().get_current_history_length()
+
+    @property
+    def _is_learning(self) -> bool:
+        return self._learned_at == workflow.info().get_current_history_length()
 
     @property
     def _is_unheard(self) -> bool:
@@ -202,7 +214,8 @@ class OrderRecorder:
             updated_at=workflow.now(),
         )
         try:
-            if self._is_accepting or state.status in _UNDONE or not await self._write_at_once(call):
+            undone = self._is_accepting or self._is_learning or state.status in _UNDONE
+            if undone or not await self._write_at_once(call):
                 await workflow.execute_activity(
                     SAVE_ORDER,
                     call,

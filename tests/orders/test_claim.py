@@ -36,16 +36,18 @@ async def held_at_placement(engine: Engine, order: Json) -> AsyncIterator[asynci
     (await engine.sandbox.post("/held/release", json={"route": "place", **which})).raise_for_status()
 
 
-async def writes_before_placement(engine: Engine, order: Json) -> int:
-    """How often the record was written, by a local activity or a regular one, before the placement was begun."""
-    count = 0
+async def writes_before_placement(engine: Engine, order: Json) -> list[str]:
+    """How the record was written before the placement was begun: by local activities or regular ones."""
+    writes: list[str] = []
     async for event in engine.workflow(order).fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-            if event.activity_task_scheduled_event_attributes.activity_type.name == "place_order":
-                return count
-            count += 1
+            name = event.activity_task_scheduled_event_attributes.activity_type.name
+            if name == "place_order":
+                return writes
+            writes += ["regular"] * (name == "save_order")
         elif event.event_type == EventType.EVENT_TYPE_MARKER_RECORDED:
-            count += b"save_order" in event.marker_recorded_event_attributes.details["data"].payloads[0].data
+            local = b"save_order" in event.marker_recorded_event_attributes.details["data"].payloads[0].data
+            writes += ["local"] * local
     raise AssertionError("never placed")
 
 
@@ -60,7 +62,7 @@ async def test_the_record_tells_of_the_placement_before_the_seller_has_answered(
     placed = (await posting).json()
     assert placed["status"] == "payment-pending"
     assert [line["status"] for line in placed["history"][:3]] == ["simulating", "simulating", "placing"]
-    assert await writes_before_placement(engine, order) == 0
+    assert await writes_before_placement(engine, order) == []
 
 
 async def paid(engine: Engine, order: Json) -> None:
@@ -96,6 +98,18 @@ async def test_a_payment_told_again_while_the_order_is_being_placed_is_answered_
             assert (await engine.pay(order)).status_code == 200
     await posting
     await engine.until(order, status="handling")
+
+
+async def test_what_a_local_simulation_led_to_is_told_once_it_is_durable(make_engine: MakeEngine) -> None:
+    """The first workflow task may be lost, and the Seller not answer when it is worked out anew."""
+    async with make_engine(run_worker=False) as engine:
+        order = new_order()
+        assert (await engine.post(order, wait=0)).status_code == 202
+        # So there is more to tell than a claim does.
+        await engine.workflow(order).signal("payment_reported", {"status": "approved", "transactionId": "t-1"})
+        await engine.start_worker()
+        await engine.until(order, status="handling")
+        assert await writes_before_placement(engine, order) == ["regular"]
 
 
 async def test_of_two_sellers_orders_with_one_id_that_are_posted_at_once_one_is_placed(engine: Engine) -> None:
