@@ -104,7 +104,10 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=6)
 HEARTBEAT_EVERY = timedelta(seconds=2)
 LONGEST_BACKOFF = timedelta(minutes=1)
 PLACEMENT_LAG = 20
-"""Pauses as after a first failed try, between two looks for a placement whose answer never came: 20 s by default."""
+"""Pauses as after a first failed try, between two looks for a placement that may have worked: 20 s by default.
+
+Its answer never came, or it was refused after such a try.
+"""
 FULFILLMENT_CHECK = timedelta(hours=24)
 """How often a Seller is asked about an order it is handling: VTEX does not say that callbacks are repeated."""
 
