@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from marketplace.security import weakness
 from marketplace.setting_values import MAKE_ENCRYPTION_KEY
-from marketplace.settings import PREFIX, Settings, SettingsError, is_loopback, variable_of
+from marketplace.settings import Settings, SettingsError, is_loopback, variable_of
 
 
 def check_api_safety(settings: Settings) -> None:
@@ -16,9 +16,8 @@ def check_api_safety(settings: Settings) -> None:
     outside = settings.leads_outside
     if not outside:
         return
-    there = f"{' and '.join(outside)} {_lead(outside)} beyond this machine"
     problems = [
-        f"{variable_of(name)} is not set, and {there}: set it"
+        f"{variable_of(name)} is not set, and {_lead(outside)}: set it"
         for name in ("storefront_keys", "operator_keys", "secret_key")
         if not getattr(settings, name)
     ]
@@ -46,19 +45,22 @@ def check_worker_safety(settings: Settings) -> None:
 def check_codec_safety(settings: Settings, host: str) -> None:
     """Refuse to serve decoding without a key to decode with, or to others without operator keys.
 
-    `host` is where it is to listen; a UI that is elsewhere has it behind a proxy there.
+    `host` is where it is to listen. A UI that is elsewhere has it behind a proxy there, and so may Temporal's command
+    line where the API is open to others.
     """
     problems = []
     if not settings.encryption_keys:
         problems.append(f"{variable_of('encryption_keys')} is not set: set it as for worker and API")
-    uis = (urlsplit(origin).hostname or "" for origin in settings.ui_origins)
-    if not all(is_loopback(name) for name in (host, *uis)):
+    uis = all(is_loopback(urlsplit(origin).hostname or "") for origin in settings.ui_origins)
+    places = {"--host": is_loopback(host), variable_of("ui_origins"): uis}
+    outside = [*(name for name, here in places.items() if not here), *settings.leads_outside]
+    if outside:
         weak = [weak for name, weak in _weak_keys(settings) if name == "operator_keys"]
         if not settings.operator_keys:
-            cure = f"set it, or listen on 127.0.0.1 for a UI of this machine ({PREFIX}UI_ORIGINS)"
-            problems.append(f"{variable_of('operator_keys')} is not set: {cure}")
+            problems.append(f"{variable_of('operator_keys')} is not set, and {_lead(outside)}: set it as for the API")
         elif weak:
-            problems.append(f"{variable_of('operator_keys')} has a key that {weak[0]}")
+            name = variable_of("operator_keys")
+            problems.append(f"{name} has a key that {weak[0]}: make one with 'order-engine keys new'")
     if problems:
         raise SettingsError("; ".join(problems))
 
@@ -74,14 +76,11 @@ def check_encryption(settings: Settings, temporal_address: str) -> None:
     temporal = temporal_address.rpartition(":")[0] or temporal_address
     outside = [*([] if is_loopback(temporal) else ["TEMPORAL_ADDRESS"]), *settings.leads_outside]
     if outside:
-        raise SettingsError(
-            f"{variable_of('encryption_keys')} is not set, and {' and '.join(outside)}"
-            f" {_lead(outside)} beyond this machine: {MAKE_ENCRYPTION_KEY}"
-        )
+        raise SettingsError(f"{variable_of('encryption_keys')} is not set, and {_lead(outside)}: {MAKE_ENCRYPTION_KEY}")
 
 
-def _lead(variables: list[str]) -> str:
-    return "lead" if len(variables) > 1 else "leads"
+def _lead(names: list[str]) -> str:
+    return f"{' and '.join(names)} {'lead' if len(names) > 1 else 'leads'} beyond this machine"
 
 
 def _weak_keys(settings: Settings) -> Iterator[tuple[str, str]]:

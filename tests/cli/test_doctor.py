@@ -118,6 +118,16 @@ async def test_people_read_a_line_for_each_check_and_no_secrets(examined: Engine
             "ORDER_ENGINE_OPERATOR_KEYS is not set",
             set(),
         ),
+        (
+            {
+                "ORDER_ENGINE_HOST": "127.0.0.1",
+                "ORDER_ENGINE_PUBLIC_URL": "https://orders.example.com",
+                "ORDER_ENGINE_ENCRYPTION_KEYS": f"k1:{'A' * 43}=",
+            },
+            "API address",
+            "ORDER_ENGINE_OPERATOR_KEYS is not set, and ORDER_ENGINE_PUBLIC_URL leads beyond this machine: set it",
+            set(),
+        ),
         ({"ORDER_ENGINE_PORT": "many"}, "settings", "ORDER_ENGINE_PORT: ", {*EVERY[1:-1], "Sellers"}),
         ({"sales_channel": '"one"'}, "sellers file", "sellers.acme.sales_channel", OF_SELLERS),
         ({"ACME_APP_KEY": ""}, "sellers file", "set the environment variable ACME_APP_KEY", OF_SELLERS),

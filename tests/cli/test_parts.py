@@ -88,6 +88,36 @@ async def test_a_worker_without_temporal_names_the_address(tmp_path: Path) -> No
     assert "Temporal does not answer at 127.0.0.1:1" in worker.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "said"),
+    [
+        (
+            "api",
+            "",
+            "ORDER_ENGINE_STOREFRONT_KEYS is not set, and ORDER_ENGINE_PUBLIC_URL leads beyond this machine: set",
+        ),
+        ("worker", "", "ORDER_ENGINE_SECRET_KEY is not set: set it to the same random text in every process"),
+        (
+            "worker",
+            "change-me-before-production",
+            "ORDER_ENGINE_SECRET_KEY has a key that does not look random: make one",
+        ),
+    ],
+)
+async def test_behind_a_proxy_of_this_machine_neither_starts_without_good_keys(
+    tmp_path: Path, part: str, key: str, said: str
+) -> None:
+    (tmp_path / "sellers.toml").write_text(SELLERS)
+    places = {"ORDER_ENGINE_HOST": "127.0.0.1", "ORDER_ENGINE_PUBLIC_URL": "https://orders.example.com"}
+    secrets = {"ORDER_ENGINE_SECRET_KEY": key, "ORDER_ENGINE_ENCRYPTION_KEYS": f"k1:{'A' * 43}="}
+    env = environment(tmp_path, TEMPORAL_ADDRESS="127.0.0.1:1", **places, **secrets)
+    async with running(part, env=env, cwd=tmp_path) as process:
+        assert await process.ends() == 1
+    [line] = process.err.splitlines()
+    assert said in line
+    assert not (tmp_path / "secret.key").exists()
+
+
 def test_a_missing_temporal_server_is_named_with_the_cure(tmp_path: Path) -> None:
     # The same interpreter at a place where nothing else is installed.
     python = tmp_path / "python"

@@ -212,23 +212,38 @@ async def test_guessing_keys_is_slowed() -> None:
         (
             "0.0.0.0",
             {"encryption_keys": (KEY,)},
-            "ORDER_ENGINE_OPERATOR_KEYS is not set: set it, or listen on 127.0.0.1",
+            "ORDER_ENGINE_OPERATOR_KEYS is not set, and --host leads beyond this machine: set it as for the API",
         ),
         (
             "0.0.0.0",
             {"encryption_keys": (KEY,), "operator_keys": ["short"]},
-            "OPERATOR_KEYS has a key that is too short",
+            "OPERATOR_KEYS has a key that is too short .*: make one with 'order-engine keys new'",
         ),
-        # A proxy on this machine lets others in, as the UI's origin tells.
+        # A proxy on this machine lets others in, as the UI's origin tells, or the public URL of the API.
         (
             "127.0.0.1",
-            {"encryption_keys": (KEY,), "ui_origins": ["https://temporal.example.com"]},
-            "ORDER_ENGINE_OPERATOR_KEYS is not set",
+            {"encryption_keys": (KEY,), "ui_origins": ["http://127.0.0.1:8233", "https://temporal.example.com"]},
+            "ORDER_ENGINE_OPERATOR_KEYS is not set, and ORDER_ENGINE_UI_ORIGINS leads",
         ),
         (
             "127.0.0.1",
             {"encryption_keys": (KEY,), "ui_origins": ["https://temporal.example.com"], "operator_keys": ["short"]},
             "OPERATOR_KEYS has a key that is too short",
+        ),
+        (
+            "127.0.0.1",
+            {"encryption_keys": (KEY,), "public_url": "https://orders.example.com"},
+            "ORDER_ENGINE_OPERATOR_KEYS is not set, and ORDER_ENGINE_PUBLIC_URL leads",
+        ),
+        (
+            "127.0.0.1",
+            {"encryption_keys": (KEY,), "public_url": "https://orders.example.com", "operator_keys": ["short"]},
+            "OPERATOR_KEYS has a key that is too short",
+        ),
+        (
+            "127.0.0.1",
+            {"encryption_keys": (KEY,), "public_url": "https://orders.example.com", "operator_keys": [OPERATOR * 2]},
+            None,
         ),
         ("127.0.0.1", {"encryption_keys": (KEY,)}, None),
         ("::1", {"encryption_keys": (KEY,), "operator_keys": ["short"]}, None),

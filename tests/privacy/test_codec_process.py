@@ -69,8 +69,7 @@ async def test_it_does_not_start_where_it_would_not_be_safe(tmp_path: Path) -> N
     [line] = codec.log.read_text().splitlines()
     assert line == (
         "order-engine: ORDER_ENGINE_ENCRYPTION_KEYS is not set: set it as for worker and API;"
-        " ORDER_ENGINE_OPERATOR_KEYS is not set: set it, or listen on 127.0.0.1"
-        " for a UI of this machine (ORDER_ENGINE_UI_ORIGINS)"
+        " ORDER_ENGINE_OPERATOR_KEYS is not set, and --host leads beyond this machine: set it as for the API"
     )
 
 

@@ -324,6 +324,7 @@ def test_what_leads_beyond_this_machine_needs_encryption(
     )
 
 
+@pytest.mark.parametrize("places", [{"HOST": "0.0.0.0"}, {"PUBLIC_URL": "https://orders.example.com"}])
 @pytest.mark.parametrize("name", ["STOREFRONT_KEYS", "OPERATOR_KEYS", "SECRET_KEY"])
 @pytest.mark.parametrize(
     ("weak", "expected"),
@@ -333,10 +334,10 @@ def test_what_leads_beyond_this_machine_needs_encryption(
     ],
 )
 def test_a_key_that_can_be_guessed_is_refused_where_others_can_reach_the_api(
-    monkeypatch: pytest.MonkeyPatch, name: str, weak: str, expected: str
+    monkeypatch: pytest.MonkeyPatch, places: dict[str, str], name: str, weak: str, expected: str
 ) -> None:
     keys = {"STOREFRONT_KEYS": SHOP, "OPERATOR_KEYS": OPS, "SECRET_KEY": NEW, "ENCRYPTION_KEYS": f"k1:{KEY}"}
-    setenv(monkeypatch, HOST="0.0.0.0", **{**keys, name: f"{keys[name]},{weak}"})
+    setenv(monkeypatch, **places, **{**keys, name: f"{keys[name]},{weak}"})
 
     with pytest.raises(SettingsError) as caught:
         check_api_safety(load_settings())
@@ -346,7 +347,7 @@ def test_a_key_that_can_be_guessed_is_refused_where_others_can_reach_the_api(
             check_worker_safety(load_settings())
     else:
         check_worker_safety(load_settings())
-    setenv(monkeypatch, HOST="127.0.0.1")
+    setenv(monkeypatch, HOST="127.0.0.1", PUBLIC_URL="http://127.0.0.1:8080")
     check_api_safety(load_settings())
     check_worker_safety(load_settings())
 
