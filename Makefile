@@ -8,7 +8,7 @@ AUDITED ?= requirements/run.txt
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test slow coverage check bench chaos fuzz overload forge audit format lock clean
+.PHONY: help install demo dev test slow coverage check bench chaos fuzz overload forge dashboard audit format lock clean
 
 help:  ## List the commands
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ fuzz: $(READY)  ## Send everything that should not come, by a seed: a quarter of
 
 forge: $(READY)  ## Guess 100,000 tokens of callbacks at a running API, and count; some minutes (ARGS="--count 5000")
 	@$(BIN)/python -m tests.security $(ARGS)
+
+dashboard: $(READY)  ## Watch the engine for six minutes and draw its dashboard (needs prometheus; ARGS="--seconds 120")
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/draw.txt
+	@$(BIN)/python -m tests.observability $(ARGS)
 
 audit: $(READY)  ## Ask a service of known vulnerabilities about every locked package (needs the internet)
 	@test -x $(VENV)/audit/bin/pip || $(PYTHON) -m venv $(VENV)/audit

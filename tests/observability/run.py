@@ -27,7 +27,7 @@ class Run:
         self.worker = worker
         self.api = api
         self.pages = pages
-        """Where metrics are read: of worker, sdk and api."""
+        """Where metrics are read: of worker, sdk and api; of a second worker as worker-2 and sdk-2."""
         self.collector = Collector()
 
     async def page(self, whose: str) -> str:
@@ -58,13 +58,15 @@ def value(samples: Samples, name: str, **labels: str) -> float:
 
 
 @asynccontextmanager
-async def running(seller_url: str, directory: Path, **environment: str) -> AsyncIterator[Run]:
-    """A Temporal server, a worker and an API of their own."""
+async def running(seller_url: str, directory: Path, workers: int = 1, **environment: str) -> AsyncIterator[Run]:
+    """A Temporal server, workers and an API of their own."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(TemporalServer(directory / "temporal"))
         await server.start()
         client = await server.client()
-        port, ports = free_port(), {name: free_port() for name in ("worker", "worker-sdk", "api", "collector")}
+        numbers = ["", *(f"-{number}" for number in range(2, workers + 1))]
+        names = ["api", "collector", *(f"{kind}{number}" for kind in ("worker", "sdk") for number in numbers)]
+        port, ports = free_port(), {name: free_port() for name in names}
         url = f"http://127.0.0.1:{port}"
         own = Engine(client, seller_url, directory, run_worker=False, public_url=url, notice_debounce="20ms")
         common = {
@@ -82,15 +84,16 @@ async def running(seller_url: str, directory: Path, **environment: str) -> Async
             listening = {"ORDER_ENGINE_METRICS_ADDRESS": f"127.0.0.1:{ports[name]}", **more}
             return EngineProcess(own, directory / name, server.address, **common, **listening)
 
-        sdk = f"127.0.0.1:{ports['worker-sdk']}"
-        worker, api = process("worker", ORDER_ENGINE_TEMPORAL_METRICS_ADDRESS=sdk), process("api")
-        pages = {"sdk": f"http://{sdk}/metrics"}
-        pages |= {name: f"http://127.0.0.1:{ports[name]}/metrics" for name in ("worker", "api")}
-        run = Run(await stack.enter_async_context(own), worker, api, pages)
+        def worker(number: str) -> EngineProcess:
+            sdk = f"127.0.0.1:{ports[f'sdk{number}']}"
+            return process(f"worker{number}", ORDER_ENGINE_TEMPORAL_METRICS_ADDRESS=sdk)
+
+        first, *others = [await stack.enter_async_context(worker(number)) for number in numbers]
+        api = await stack.enter_async_context(process("api"))
+        pages = {name: f"http://127.0.0.1:{ports[name]}/metrics" for name in names if name != "collector"}
+        run = Run(await stack.enter_async_context(own), first, api, pages)
         await stack.enter_async_context(http_server(run.collector, ports["collector"]))
-        await stack.enter_async_context(worker)
-        await stack.enter_async_context(api)
-        await asyncio.gather(worker.start_worker(), api.start_api(url))
+        await asyncio.gather(first.start_worker(), api.start_api(url), *(one.start_worker() for one in others))
         # The engine's own API shares this process and so its log: the one that is asked is the other.
         own.http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=40, limits=LIMITS))
         yield run
