@@ -1,7 +1,8 @@
 """Forge callbacks and notices by the thousand, and measure: `python -m tests.security` (`make forge`).
 
 API and Temporal are processes of their own on free ports of loopback, the worker is in this one. Exits with 1 when a
-forged call was taken, or when an answer tells known from unknown orders. Times are printed and decide nothing.
+forged call was taken, or when an answer tells known from unknown orders. Times are printed and decide nothing:
+the slow tests judge them, with one request at a time.
 """
 
 import argparse
@@ -15,42 +16,24 @@ from pathlib import Path
 import psutil
 
 from marketplace.process import leave
-from marketplace.settings import secret_keys
-from sandbox.config import SandboxConfig
-from sandbox.server import SandboxServer
-from tests.api.callback_line import dispatched_line
-from tests.security.forgery import Mint, forged, send
-from tests.support.engine import Engine
-from tests.support.http_server import free_port
-from tests.support.processes import ROOT, EngineProcess, TemporalServer
+from tests.security.target import target
+from tests.support.processes import ROOT
+
+ORDERS, CONNECTIONS = 20, 8
 
 
 async def run(arguments: argparse.Namespace, directory: Path) -> tuple[bool, dict[str, str]]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    environment = {"ORDER_ENGINE_PORT": str(port), "ORDER_ENGINE_PUBLIC_URL": url, "ORDER_ENGINE_RATE_LIMIT": "0"}
-    async with TemporalServer(directory / "temporal") as temporal, SandboxServer(SandboxConfig()) as seller:
-        await temporal.start()
-        async with (
-            Engine(await temporal.client(), seller.url, directory) as engine,
-            EngineProcess(engine, directory / "api", temporal.address, **environment) as api,
-        ):
-            await api.start_api(url)
-            lines = [await dispatched_line(engine) for _ in range(20)]
-            mint = Mint.of(secret_keys(engine.settings))
-            known, unknown = [line.id for line in lines], [f"{line.id}x" for line in lines]
-            assert api._process is not None
-            process = psutil.Process(api._process.pid)
-            before = process.memory_info().rss
-            begun = time.monotonic()
-            verdict = await send(port, forged(mint, known, unknown, arguments.seed), arguments.count, 8)
-            seconds = time.monotonic() - begun
-            grown = process.memory_info().rss - before
-            changed = [line.id for line in lines if await line.version() != line.version_at_first]
-            logged = api.log.stat().st_size
+    async with target(directory, ORDERS) as found:
+        before = found.process.memory_info().rss
+        begun = time.monotonic()
+        verdict = await found.attacked(arguments.count, CONNECTIONS, arguments.seed)
+        seconds = time.monotonic() - begun
+        grown = found.process.memory_info().rss - before
+        changed = await found.changed()
+        logged = found.log.stat().st_size
     figures = {
         **verdict.figures(),
-        "orders changed": f"{len(changed)} of {len(lines)}",
+        "orders changed": f"{len(changed)} of {ORDERS}",
         "took": f"{seconds:.0f} s ({arguments.count / seconds:.0f} a second)",
         "the API's memory grew by": f"{grown / 2**20:.1f} MiB",
         "it logged": f"{logged:,} bytes",

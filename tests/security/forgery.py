@@ -169,8 +169,19 @@ class Verdict:
         """All that was ever answered."""
         return set(chain.from_iterable(found[known] for found in self.answers.values() for known in found))
 
+    @property
+    def medians(self) -> dict[bool, float]:
+        """In seconds, for known orders (True) and for others."""
+        return {known: statistics.median(found) for known, found in self.seconds.items()}
+
+    @property
+    def apart(self) -> float:
+        """How much longer the slower of both medians is than the other: 0.01 is a hundredth."""
+        least, most = sorted(self.medians.values())
+        return most / least - 1
+
     def figures(self) -> dict[str, str]:
-        medians = {known: statistics.median(found) * 1000 for known, found in self.seconds.items()}
+        medians = {known: seconds * 1000 for known, seconds in self.medians.items()}
         spread = statistics.quantiles(self.seconds[False], n=4)
         return {
             "forged": f"{self.statuses.total():,}, of {len(self.answers)} kinds",
