@@ -1,8 +1,9 @@
 """With encryption keys set nothing of a customer can be read anywhere that the engine keeps or tells of things.
 
 Searched are Temporal's database, its write-ahead log and its own log, what its API answers (search attributes, memos,
-ids), the logs and metrics of every process, and the database of the record, the journal and the webhooks. Each search
-is shown to find what is there: what a person has typed, and a customer of an engine without keys.
+ids), the logs and metrics of every process, and the database of the record, the journal and the webhooks with its
+write-ahead log. Each search is shown to find what is there: what a person has typed, and a customer of an engine
+without keys.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import base64
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,12 @@ from tests.support.processes import EngineProcess, TemporalServer
 Json = dict[str, Any]
 
 KEY = EncryptionKey("k1", b"0123456789abcdef" * 2)
-CUSTOMER = {"email": "quinzinho@mail.example", "firstName": "Quinzinho", "document": "52998224725"}
+CUSTOMER = {
+    "email": "quinzinho@mail.example",
+    "firstName": "Quinzinho",
+    "lastName": "Vasconcelos",
+    "document": "52998224725",
+}
 STREET = "Travessa do Arvoredo"
 TELLTALES = [*CUSTOMER.values(), STREET]
 QUOTED = " ".join(TELLTALES)
@@ -56,6 +63,17 @@ def found(kept: str | bytes, words: list[str] = TELLTALES) -> list[str]:
 Dump = Callable[[], bytes]
 
 
+@dataclass(frozen=True)
+class Database:
+    url: str
+    dump: Dump
+    """All that is in it: SQLite's files as they are, its log among them; of PostgreSQL what a dump has."""
+    log: Dump = bytes
+    """PostgreSQL's write-ahead log."""
+    keep_plain: Callable[[], None] = lambda: None
+    """Have it compress nothing from now on: where a value is compressed a search proves nothing."""
+
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[PostgresServer]:
     programs = postgres_programs()
@@ -67,23 +85,23 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Dump]:
-    """The URL of an empty database, and all that is in it: SQLite's files as they are, PostgreSQL's as a dump."""
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
+    """An empty one."""
     if request.param == "sqlite":
         path = tmp_path / "record" / "orders.sqlite3"
         path.parent.mkdir()
-        return f"sqlite:///{path}", lambda: b"".join(file.read_bytes() for file in path.parent.iterdir())
+        return Database(f"sqlite:///{path}", lambda: b"".join(file.read_bytes() for file in path.parent.iterdir()))
     server: PostgresServer = request.getfixturevalue("postgres")
     url = server.new_database()
     programs = postgres_programs()
     assert programs is not None
 
     def dump() -> bytes:
-        # In the files values may be compressed: there a search would prove nothing.
         command = [str(programs / "pg_dump"), "--inserts", url.replace("+psycopg", "")]
         return subprocess.run(command, capture_output=True, check=True).stdout
 
-    return url, dump
+    name = url.rpartition("/")[2]
+    return Database(url, dump, server.write_ahead_log, lambda: server.keep_plain(name))
 
 
 # --- the processes ---
@@ -177,15 +195,16 @@ async def live(engine: Engine) -> list[str]:
 
 
 async def test_nothing_of_a_customer_can_be_read_anywhere(
-    database: tuple[str, Dump], fresh_seller: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, fresh_seller: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    url, dump = database
-    formats = ("text", "json") if url.startswith("sqlite") else ("json", "text")
+    url, on_sqlite = database.url, database.url.startswith("sqlite")
+    formats = ("text", "json") if on_sqlite else ("json", "text")
     async with TemporalServer(tmp_path / "temporal") as server:
         await server.start()
         monkeypatch.setenv("TEMPORAL_ADDRESS", server.address)
         stranger = await server.client()
         async with running(server, fresh_seller.url, tmp_path, url, formats) as (engine, parts):
+            database.keep_plain()
             ids = await live(engine)
             typed = await engine.placed()
             path = f"/orders/{typed['marketplaceOrderId']}/cancel"
@@ -193,26 +212,28 @@ async def test_nothing_of_a_customer_can_be_read_anywhere(
             await engine.workflow(typed).result()
 
             places = {
-                "record": dump(),
+                "record": database.dump(),
+                "record's log": database.log(),
                 "Temporal's answers": await told_by_temporal(stranger),
                 "metrics": (await parts.metrics()).encode(),
                 "worker's log": parts.worker.log.read_bytes(),
                 "API's log": parts.api.log.read_bytes(),
             }
             hits = {place: hit for place, kept in places.items() if (hit := found(kept, [*TELLTALES, TYPED]))}
-            assert hits == {"record": [TYPED]}
+            records = ["record"] if on_sqlite else ["record", "record's log"]
+            assert hits == {place: [TYPED] for place in records}
             # That there was something to be searched.
-            for place in ("record", "Temporal's answers"):
+            for place in (*records, "Temporal's answers"):
                 assert found(places[place], ids) == ids
             told = {"worker's log": "worker runs", "API's log": "api listens", "metrics": "order_engine_"}
             assert [place for place, word in told.items() if not found(places[place], [word])] == []
             erased = await engine.http.post(f"/orders/{typed['marketplaceOrderId']}/erase")
             assert erased.status_code == 200, erased.text
-            assert found(dump(), [TYPED]) == []
+            assert found(database.dump(), [TYPED]) == []
 
         words = [*TELLTALES, TYPED]
         assert {word: server.hits(word) for word in words} == dict.fromkeys(words, 0)
-        if url.startswith("sqlite"):
+        if on_sqlite:
             # The same search in what an engine without keys leaves behind.
             async with Engine(stranger, fresh_seller.url, tmp_path) as careless:
                 assert (await careless.post(personal_order())).status_code == 201

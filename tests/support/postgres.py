@@ -48,6 +48,7 @@ class PostgresServer:
             "unix_socket_directories": "",
             "fsync": "off",
             "shared_buffers": "16MB",
+            "wal_compression": "off",
         }
         self._process = subprocess.Popen(
             [self._programs / "postgres", "-D", self._data, *(f"--{key}={value}" for key, value in options.items())],
@@ -87,6 +88,22 @@ class PostgresServer:
     def execute(self, statement: str) -> None:
         with psycopg.connect(self.url("postgres").replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def keep_plain(self, database: str) -> None:
+        """Compress no value that is written into a database's tables from now on, so that files can be searched."""
+        with psycopg.connect(self.url(database).replace("+psycopg", ""), autocommit=True) as connection:
+            compressed = connection.execute(
+                "SELECT format('ALTER TABLE %s ALTER COLUMN %I SET STORAGE EXTERNAL', c.oid::regclass, a.attname)"
+                " FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+                " WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace AND a.attstorage = 'x'"
+                " AND a.attnum > 0 AND NOT a.attisdropped"
+            ).fetchall()
+            for (statement,) in compressed:
+                connection.execute(statement.encode())
+
+    def write_ahead_log(self) -> bytes:
+        """All that its log has, of every database."""
+        return b"".join(file.read_bytes() for file in (self._data / "pg_wal").iterdir() if file.is_file())
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://engine@127.0.0.1:{self.port}/{database}"
